@@ -1,0 +1,220 @@
+//! Where control plane and data plane meet, and nowhere else.
+//!
+//! Control gives [`FeedCommand`]s (a bounded queue; the whole [`RouteTable`] among them) and reads [`SourceVitals`], which
+//! the feed writes without locks. The feed answers with [`FeedEvent`]s: edges, repaired by a periodic full report.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::account::{AccountId, GatewayKind};
+use crate::contract::{Contract, Exchange};
+use crate::process::Incarnation;
+
+/// Most sources (accounts) at once.
+pub const SOURCES_MAX: usize = 64;
+
+/// An account's place in masks and tables, 0 to 63. It outlives processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceSlot(u8);
+
+impl SourceSlot {
+    /// The slot of this index; `None` from [`SOURCES_MAX`] on.
+    #[must_use]
+    pub const fn new(index: u8) -> Option<Self> {
+        if (index as usize) < SOURCES_MAX { Some(Self(index)) } else { None }
+    }
+
+    /// 0 to 63.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A set of sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SourceMask(u64);
+
+impl SourceMask {
+    /// No source.
+    pub const NONE: Self = Self(0);
+
+    /// The set with `slot` in it too.
+    #[must_use]
+    pub const fn with(self, slot: SourceSlot) -> Self {
+        Self(self.0 | 1 << slot.0)
+    }
+
+    /// Whether `slot` is in it.
+    #[must_use]
+    pub const fn contains(self, slot: SourceSlot) -> bool {
+        self.0 & (1 << slot.0) != 0
+    }
+
+    /// How many sources it has.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Who may feed one contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The contract.
+    pub contract: Contract,
+    /// The sources whose ticks count.
+    pub sources: SourceMask,
+}
+
+/// Who may feed which contract. Immutable; swapped whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouteTable {
+    /// Grows with every swap.
+    pub revision: u64,
+    /// Sorted by contract, each once.
+    pub routes: Vec<Route>,
+}
+
+/// How a source writes what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// CTP's depth record.
+    Ctp,
+    /// SOPT's.
+    Sopt,
+}
+
+impl From<GatewayKind> for Dialect {
+    fn from(kind: GatewayKind) -> Self {
+        match kind {
+            GatewayKind::Ctp => Self::Ctp,
+            GatewayKind::Sopt => Self::Sopt,
+        }
+    }
+}
+
+/// Counters of one source on one exchange. Written by the feed thread alone, read by anyone; each only grows.
+#[derive(Debug, Default)]
+pub struct ExchangeVitals {
+    /// Ticks received.
+    pub received: AtomicU64,
+    /// Ticks published.
+    pub forwarded: AtomicU64,
+    /// Copies of what another source, or this one, had brought.
+    pub duplicate: AtomicU64,
+    /// Behind the watermark, and known from elsewhere.
+    pub late: AtomicU64,
+    /// Behind the watermark, and brought by nobody else.
+    pub late_unique: AtomicU64,
+    /// Condemned by a rule.
+    pub rejected: AtomicU64,
+    /// From a source that the route table does not let feed this contract.
+    pub fenced: AtomicU64,
+    /// When the last tick came, nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
+    pub last_tick_mono_ns: AtomicU64,
+}
+
+/// Counters of one incarnation of one source.
+#[derive(Debug, Default)]
+pub struct SourceVitals {
+    exchanges: [ExchangeVitals; Exchange::ALL.len()],
+    /// Ticks of no known contract, so of no known exchange.
+    pub unknown_contract: AtomicU64,
+}
+
+impl SourceVitals {
+    /// The counters for one exchange.
+    #[must_use]
+    pub const fn exchange(&self, exchange: Exchange) -> &ExchangeVitals {
+        &self.exchanges[exchange as usize]
+    }
+
+    /// The sum of one counter over all exchanges.
+    #[must_use]
+    pub fn total(&self, counter: impl Fn(&ExchangeVitals) -> &AtomicU64) -> u64 {
+        self.exchanges.iter().map(|e| counter(e).load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Counters of the whole feed. Written by the feed thread alone.
+#[derive(Debug, Default)]
+pub struct FeedVitals {
+    /// When the feed thread last went round, nanoseconds of `CLOCK_MONOTONIC`.
+    pub beat_mono_ns: AtomicU64,
+    /// Ticks published, over all topics.
+    pub published: AtomicU64,
+    /// Subscribers that are connected and past their handshake.
+    pub peers: AtomicU64,
+    /// Ticks handed to subscribers.
+    pub delivered: AtomicU64,
+    /// Ticks dropped because a subscriber's budget, or everybody's, was spent.
+    pub dropped: AtomicU64,
+    /// Subscribers cut for being too slow.
+    pub peers_cut: AtomicU64,
+    /// Connections refused or ended for breaking the protocol or a limit.
+    pub peers_refused: AtomicU64,
+    /// Events that found the event queue full.
+    pub events_dropped: AtomicU64,
+}
+
+/// What control asks of the feed.
+#[derive(Debug)]
+pub enum FeedCommand {
+    /// Read ticks of this process from its pipe.
+    Attach {
+        /// Which life of which process.
+        incarnation: Incarnation,
+        /// Whose it is; the payload's `source`.
+        account: AccountId,
+        /// Its bit in the route table.
+        slot: SourceSlot,
+        /// How it writes.
+        dialect: Dialect,
+        /// The reading end of its pipe, non-blocking.
+        ticks: OwnedFd,
+        /// Where to count.
+        vitals: Arc<SourceVitals>,
+    },
+    /// Stop reading this process's pipe at once, whatever is still in it.
+    Detach {
+        /// Which one.
+        incarnation: Incarnation,
+    },
+    /// From now on this table rules.
+    Routes(Arc<RouteTable>),
+    /// Flush, close every peer, and end the thread.
+    Shutdown,
+}
+
+/// Why a tick pipe is no longer read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PipeEnd {
+    /// Its writer is gone and it is drained to its end.
+    Drained,
+    /// It held something that is no frame of ticks; the text says what.
+    BadFrame(String),
+    /// Control asked.
+    Detached,
+}
+
+/// What the feed tells control.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedEvent {
+    /// This process's pipe is done with.
+    PipeEnded {
+        /// Which one.
+        incarnation: Incarnation,
+        /// Why.
+        end: PipeEnd,
+    },
+    /// Every pipe that is still read: once a second, so that a lost edge is made good.
+    Attached(Vec<Incarnation>),
+}

@@ -1,0 +1,107 @@
+//! Traits at the house's doors: what an outer crate implements, and an inner one or the wiring calls.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::account::{AccountId, MarketDataAccount};
+
+/// Why the store could not do it.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database cannot be reached or answers with a fault. What was in force stays in force.
+    #[error("database: {0}")]
+    Away(String),
+    /// There is no such account.
+    #[error("account {0}: there is none of that id")]
+    NotFound(AccountId),
+    /// The id is taken.
+    #[error("account {0}: the id is taken")]
+    Taken(AccountId),
+    /// Somebody else wrote first.
+    #[error("account {id}: generation {given} was expected, {found} is there; read it again and repeat the change")]
+    Stale {
+        /// Which account.
+        id: AccountId,
+        /// The writer's generation.
+        given: u64,
+        /// The stored one.
+        found: u64,
+    },
+    /// The document itself is wrong.
+    #[error("account {id}: {why}")]
+    Invalid {
+        /// Which account.
+        id: String,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+    /// The sealing key does not fit what is stored.
+    #[error("secrets: {0}")]
+    Key(String),
+    /// The database's schema is not for this release.
+    #[error("schema: {0}")]
+    Schema(String),
+}
+
+/// A stored row that cannot be used: set aside by name, the others go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// The row's id, as it is written there.
+    pub id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// One complete read of the accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The usable ones, by id.
+    pub accounts: Vec<MarketDataAccount>,
+    /// The others.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// Something that happened, for people: operator actions, restarts, failovers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the epoch, `CLOCK_REALTIME`.
+    pub at_ms: i64,
+    /// Which account it is about, if one.
+    pub account: Option<AccountId>,
+    /// Who did it: a user's name, `cli`, or `hub`.
+    pub actor: String,
+    /// One word for machines, CamelCase.
+    pub reason: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+/// Where the desired state lives.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Reads every account, secrets opened. A plain-text secret in a hand-made row is accepted, and sealed by this call.
+    async fn load(&self) -> Result<Loaded, StoreError>;
+
+    /// Reads one account.
+    async fn get(&self, id: &AccountId) -> Result<MarketDataAccount, StoreError>;
+
+    /// Adds an account. Its `generation` and times are set by the store; the stored account comes back.
+    async fn insert(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError>;
+
+    /// Writes an account whose stored generation is still `account.generation`; the stored one, with the next
+    /// generation, comes back.
+    async fn update(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError>;
+
+    /// Removes an account.
+    async fn delete(&self, id: &AccountId) -> Result<(), StoreError>;
+
+    /// A number that differs after another connection or this one has written. Cheap enough to ask several times a second.
+    async fn revision(&self) -> Result<u64, StoreError>;
+
+    /// Adds an event; the oldest beyond the store's limits go.
+    async fn append_event(&self, event: Event) -> Result<(), StoreError>;
+
+    /// The newest events, newest first.
+    async fn events(&self, limit: u32) -> Result<Vec<Event>, StoreError>;
+}

@@ -1,0 +1,170 @@
+//! What is observed of a gateway process, and how one is told to run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Fingerprint;
+use crate::time::Mono;
+
+/// One life of one process. Every action names it, so that a late action cannot hit a successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// The hub's start, nanoseconds since the epoch. Compared for equality only.
+    pub epoch: u64,
+    /// Counts the processes that this hub has started, from 1.
+    pub counter: u64,
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.counter)
+    }
+}
+
+impl FromStr for Incarnation {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let parts = s.split_once('.').and_then(|(e, c)| Some((e.parse().ok()?, c.parse().ok()?)));
+        let (epoch, counter) = parts.ok_or_else(|| format!("incarnation {s:?}: write EPOCH.COUNTER, two numbers"))?;
+        Ok(Self { epoch, counter })
+    }
+}
+
+/// How a process came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitReason {
+    /// It left with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It never ran; the text says why.
+    NotStarted(String),
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::NotStarted(why) => write!(f, "not started: {why}"),
+        }
+    }
+}
+
+/// The end of one incarnation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Which life ended.
+    pub incarnation: Incarnation,
+    /// How.
+    pub reason: ExitReason,
+    /// When it started.
+    pub started_at: Mono,
+    /// When it became ready, if it ever did.
+    pub ready_at: Option<Mono>,
+    /// When its end was seen.
+    pub at: Mono,
+    /// Whether the hub had asked for it (TERM or KILL sent).
+    pub asked: bool,
+    /// The last message that it sent before it left.
+    pub bye: Option<String>,
+    /// Its last lines on stderr, oldest first; bounded.
+    pub stderr: Vec<String>,
+    /// 0 to 999, drawn when the end was seen: spreads the backoff, so that planning needs no randomness.
+    pub jitter_permille: u16,
+}
+
+/// The connection to the front, as the worker reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum FrontState {
+    /// Nothing reported yet, or the library is still trying.
+    #[default]
+    Connecting,
+    /// TCP and handshake stand.
+    Connected,
+    /// The front went away, with the vendor's reason code.
+    Disconnected {
+        /// `0x1001` and so on.
+        reason: i32,
+    },
+    /// Logged in.
+    LoggedIn {
+        /// The front's trading day, `YYYYMMDD`, unchecked.
+        trading_day: String,
+    },
+    /// The front refused the login.
+    Refused {
+        /// The vendor's code.
+        code: i32,
+        /// The broker's own words.
+        message: String,
+    },
+}
+
+/// How far the ending of a process has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody asked it to leave.
+    No,
+    /// TERM went to its group.
+    Terminating {
+        /// When.
+        since: Mono,
+    },
+    /// KILL went to its group.
+    Killing {
+        /// When.
+        since: Mono,
+    },
+}
+
+/// A process that exists (its group is not known to be empty).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// Its process id and process group.
+    pub pid: u32,
+    /// What it was launched with.
+    pub fingerprint: Fingerprint,
+    /// The `restart_generation` that it was launched for.
+    pub restart_generation: u64,
+    /// When it was started.
+    pub started_at: Mono,
+    /// Whether and when TERM or KILL was sent.
+    pub ending: Ending,
+    /// When the worker said Hello with the hub's protocol version.
+    pub hello_at: Option<Mono>,
+    /// The protocol version of the worker, where it is not the hub's.
+    pub protocol_mismatch: Option<u32>,
+    /// The front, as last reported.
+    pub front: FrontState,
+    /// When the worker said that every subscription was acknowledged.
+    pub ready_at: Option<Mono>,
+    /// Last heartbeat that the hub's reader saw.
+    pub heartbeat_at: Option<Mono>,
+    /// Subscriptions that the front has acknowledged.
+    pub acknowledged: u32,
+    /// Ticks that the worker's ring dropped because the hub did not read.
+    pub ring_dropped: u64,
+}
+
+/// All that is observed of one account's processes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GatewayView {
+    /// The process, if one exists.
+    pub process: Option<ProcessView>,
+    /// How the last ones ended, newest last; bounded.
+    pub exits: Vec<Exit>,
+}
+
+impl GatewayView {
+    /// The newest incarnation that there ever was.
+    #[must_use]
+    pub fn last_incarnation(&self) -> Option<Incarnation> {
+        self.process.as_ref().map(|p| p.incarnation).or_else(|| self.exits.last().map(|e| e.incarnation))
+    }
+}

@@ -1,0 +1,400 @@
+//! `mdhub.yaml`: what it may hold, and errors that name the place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::contract::Contract;
+
+/// A settings file that cannot be used. Shows as `FILE:LINE:COLUMN: FIELD: what is wrong`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}{place}: {field}: {message}")]
+pub struct SettingsError {
+    /// The file's name, as it was given.
+    pub file: String,
+    /// `:LINE:COLUMN`, or empty where the fault has no single place.
+    pub place: String,
+    /// Path of the field in the file, `publish.listen`.
+    pub field: String,
+    /// What is wrong with which value, and what is allowed.
+    pub message: String,
+}
+
+/// The whole of `mdhub.yaml`. Everything but the two heads has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `mdhub/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// `Hub`.
+    pub kind: Kind,
+    /// Where the accounts live.
+    #[serde(default)]
+    pub database: Database,
+    /// The control port.
+    #[serde(default)]
+    pub http: Http,
+    /// The tick socket.
+    #[serde(default)]
+    pub publish: Publish,
+    /// What is subscribed.
+    #[serde(default)]
+    pub contracts: Contracts,
+    /// Which rules judge ticks.
+    #[serde(default)]
+    pub cleansing: Cleansing,
+    /// When processes are ended and restarted.
+    #[serde(default)]
+    pub health: Health,
+    /// Which days trade.
+    #[serde(default)]
+    pub calendar: Calendar,
+    /// Vendor libraries, by the names that accounts use.
+    #[serde(default)]
+    pub libraries: BTreeMap<String, Library>,
+    /// The hub's own log.
+    #[serde(default)]
+    pub logging: Logging,
+}
+
+/// The one format there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ApiVersion {
+    /// `mdhub/v1`.
+    #[serde(rename = "mdhub/v1")]
+    V1,
+}
+
+/// The one kind of document that a settings file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// `Hub`.
+    Hub,
+}
+
+/// Section `database`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite://PATH`; by default `mdhub.db` in the data directory. `MDHUB_DATABASE_URL` wins over it.
+    pub url: Option<String>,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port; loopback unless chosen otherwise.
+    pub listen: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+/// An address of the form `tcp://IP:PORT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Endpoint(pub SocketAddr);
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.strip_prefix("tcp://")
+            .and_then(|a| a.parse().ok())
+            .map(Self)
+            .ok_or_else(|| format!("{s:?} is not allowed: write tcp://IP:PORT, for example tcp://127.0.0.1:5555"))
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(e: Endpoint) -> Self {
+        format!("tcp://{}", e.0)
+    }
+}
+
+/// Section `publish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// Where subscribers connect; loopback unless chosen otherwise.
+    pub listen: Endpoint,
+    /// Most connections at once.
+    pub peers_max: usize,
+    /// Most bytes that wait for one subscriber.
+    pub peer_buffer_bytes_max: usize,
+    /// Most bytes that wait for all of them.
+    pub total_buffer_bytes_max: usize,
+    /// A connection that has not finished its handshake by then is closed.
+    pub handshake_timeout_ms: u64,
+    /// A subscriber that has taken nothing for this long while ticks were dropped for it is cut.
+    pub slow_consumer_ms: u64,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 5555))),
+            peers_max: 1100,
+            peer_buffer_bytes_max: 16 * 1024 * 1024,
+            total_buffer_bytes_max: 128 * 1024 * 1024,
+            handshake_timeout_ms: 5_000,
+            slow_consumer_ms: 10_000,
+        }
+    }
+}
+
+/// Section `contracts`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contracts {
+    /// Contracts, each a `vt_symbol`.
+    pub list: Vec<Contract>,
+    /// Files with one `vt_symbol` a line, `#` begins a comment; relative to the settings file.
+    pub files: Vec<String>,
+    /// Taken out again.
+    pub exclude: Vec<Contract>,
+}
+
+/// Section `cleansing`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cleansing {
+    /// Rules that are not `on`.
+    pub rules: BTreeMap<Rule, RuleMode>,
+}
+
+/// A cleansing rule, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Nobody asked for this contract.
+    UnknownContract,
+    /// No update time.
+    NoTime,
+    /// An update time that no clock shows.
+    BadTime,
+}
+
+impl Rule {
+    /// Every rule, in the order in which they judge.
+    pub const ALL: [Self; 3] = [Self::UnknownContract, Self::NoTime, Self::BadTime];
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleMode {
+    /// It does not look.
+    Off,
+    /// It counts and lets pass.
+    Shadow,
+    /// It rejects.
+    #[default]
+    On,
+}
+
+/// Section `health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// From TERM to KILL.
+    pub term_grace_ms: u64,
+    /// Backoff after the first exit; it doubles with each further one.
+    pub backoff_min_ms: u64,
+    /// Backoff grows no further than this.
+    pub backoff_max_ms: u64,
+    /// Ready for this long, and the backoff starts anew.
+    pub stable_ms: u64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { term_grace_ms: 5_000, backoff_min_ms: 1_000, backoff_max_ms: 60_000, stable_ms: 300_000 }
+    }
+}
+
+/// Section `calendar`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calendar {
+    /// For environments that run 7x24: no calendar applies, and a tick's date is its `ActionDay`.
+    pub always_open: bool,
+}
+
+/// One entry of section `libraries`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Library {
+    /// Path of the shared object; relative to the settings file.
+    pub path: String,
+    /// Its SHA-256, checked before it is loaded.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Environment variables for workers that load it; nothing else reaches them.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// Section `logging`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// A filter such as `info` or `info,mdhub_feed=debug`.
+    pub filter: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Human }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads the text of a settings file named `file`.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, SettingsError> {
+        let error = |field: &str, message: String| SettingsError {
+            file: file.to_owned(),
+            place: String::new(),
+            field: field.to_owned(),
+            message,
+        };
+        let settings: Self =
+            serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|e| {
+                let field = e.path().to_string();
+                let inner = e.into_inner();
+                let place = inner.location().map_or_else(String::new, |l| format!(":{}:{}", l.line(), l.column()));
+                let message = inner.to_string();
+                SettingsError { place, ..error(if field == "." { "document" } else { &field }, message) }
+            })?;
+        settings.check().map_err(|(field, message)| error(field, message))?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let within = |field, value: u64, min: u64, max: u64| {
+            let message = || format!("{value} is not allowed: {min} to {max}");
+            if (min..=max).contains(&value) { Ok(()) } else { Err((field, message())) }
+        };
+        let publish = &self.publish;
+        within("publish.peers_max", publish.peers_max as u64, 1, 10_000)?;
+        within("publish.peer_buffer_bytes_max", publish.peer_buffer_bytes_max as u64, 65_536, 1 << 30)?;
+        within("publish.total_buffer_bytes_max", publish.total_buffer_bytes_max as u64, 65_536, 1 << 34)?;
+        within("publish.handshake_timeout_ms", publish.handshake_timeout_ms, 100, 60_000)?;
+        within("publish.slow_consumer_ms", publish.slow_consumer_ms, 100, 600_000)?;
+        let health = &self.health;
+        within("health.term_grace_ms", health.term_grace_ms, 10, 60_000)?;
+        within("health.backoff_min_ms", health.backoff_min_ms, 10, 60_000)?;
+        within("health.backoff_max_ms", health.backoff_max_ms, health.backoff_min_ms, 3_600_000)?;
+        within("health.stable_ms", health.stable_ms, 100, 86_400_000)
+    }
+}
+
+impl Contracts {
+    /// The contracts to subscribe: `list` and the lines of `files`, given as (name, text), less `exclude`; sorted, each once.
+    ///
+    /// # Errors
+    /// A line that is no `vt_symbol`, with file and line number.
+    pub fn resolve<'a>(
+        &self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<BTreeSet<Contract>, SettingsError> {
+        let mut all: BTreeSet<Contract> = self.list.iter().cloned().collect();
+        for (file, text) in files {
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split('#').next().unwrap_or_default().trim();
+                if !code.is_empty() {
+                    all.insert(code.parse().map_err(|e: crate::contract::ContractError| SettingsError {
+                        file: file.to_owned(),
+                        place: format!(":{}", number + 1),
+                        field: "contracts.files".into(),
+                        message: e.to_string(),
+                    })?);
+                }
+            }
+        }
+        for gone in &self.exclude {
+            all.remove(gone);
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "apiVersion: mdhub/v1\nkind: Hub\n";
+
+    fn refused(rest: &str) -> String {
+        Settings::parse("mdhub.yaml", &format!("{HEAD}{rest}")).map_or_else(|e| e.to_string(), |_| "accepted".into())
+    }
+
+    #[test]
+    fn the_shortest_file_is_safe() {
+        let settings = Settings::parse("mdhub.yaml", HEAD).expect("valid");
+        assert!(settings.http.listen.ip().is_loopback());
+        assert!(settings.publish.listen.0.ip().is_loopback());
+    }
+
+    #[test]
+    fn a_fault_names_file_line_field_value_and_what_is_allowed() {
+        for (rest, parts) in [
+            ("publish: {listen: 1}", &["mdhub.yaml:3:", "publish", "listen", "listen"][..]),
+            ("publish:\n  listen: 127.0.0.1:5555\n", &["mdhub.yaml:4:", "publish.listen", "tcp://IP:PORT"]),
+            ("contracts: {list: [rb2701]}", &["contracts.list[0]", "rb2701", "SHFE"]),
+            ("cleansing: {rules: {no_tme: on}}", &["cleansing.rules", "no_tme", "no_time"]),
+            ("cleansing: {rules: {no_time: maybe}}", &["no_time", "maybe", "shadow"]),
+            ("health: {backoff_min_ms: 5}", &["health.backoff_min_ms", "5 is not allowed", "10 to 60000"]),
+            ("health: {backoff_min_ms: 1000, backoff_max_ms: 10}", &["health.backoff_max_ms", "1000 to 3600000"]),
+            ("http: {listen: here}", &["http.listen"]),
+            ("libraries: {ctp: {sha256: x}}", &["libraries.ctp", "path"]),
+            ("nonsense: 1", &["nonsense", "contracts"]),
+            ("publish: [", &["mdhub.yaml"]),
+        ] {
+            let message = refused(rest);
+            for part in parts {
+                assert!(message.contains(part), "{rest:?}: {part:?} is not in {message:?}");
+            }
+        }
+        assert!(Settings::parse("f", "kind: Hub").is_err_and(|e| e.to_string().contains("apiVersion")));
+        assert!(
+            Settings::parse("f", "apiVersion: mdhub/v2\nkind: Hub").is_err_and(|e| e.to_string().contains("mdhub/v1"))
+        );
+    }
+
+    #[test]
+    fn contracts_come_from_list_and_files_less_exclude() {
+        let contracts = Contracts {
+            list: vec!["rb2701.SHFE".parse().expect("valid"), "m2705.DCE".parse().expect("valid")],
+            files: vec![],
+            exclude: vec!["m2705.DCE".parse().expect("valid")],
+        };
+        let all = contracts.resolve([("a.txt", "# night\nau2702.SHFE # gold\n\nrb2701.SHFE\n")]).expect("valid");
+        let names: Vec<String> = all.iter().map(Contract::vt_symbol).collect();
+        assert_eq!(names, ["au2702.SHFE", "rb2701.SHFE"]);
+        let error = contracts.resolve([("a.txt", "au2702.SHFE\nau27\n")]).map_err(|e| e.to_string());
+        assert!(error.is_err_and(|e| e.starts_with("a.txt:2: contracts.files") && e.contains("au27")));
+    }
+}
