@@ -11,6 +11,7 @@
 //! | [`raw_tick`] | the fixed wire layout in which a worker hands on a vendor's depth record |
 //! | [`tick`] | a normalised tick, as the feed works with it |
 //! | [`frame`] | the protocol between the hub and its workers |
+//! | [`operation`] | what an operator may do to an account |
 //! | [`process`] | what is observed of a gateway process |
 //! | [`condition`] | conditions and phases, as people read them |
 //! | [`plane`] | where control plane and data plane meet |
@@ -24,6 +25,7 @@ pub mod calendar;
 pub mod condition;
 pub mod contract;
 pub mod frame;
+pub mod operation;
 pub mod plane;
 pub mod ports;
 pub mod process;
