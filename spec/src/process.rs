@@ -59,12 +59,20 @@ impl fmt::Display for ExitReason {
 pub struct Exit {
     /// Which life ended.
     pub incarnation: Incarnation,
+    /// What it was launched with.
+    pub fingerprint: Fingerprint,
+    /// The `restart_generation` that it was launched for.
+    pub restart_generation: u64,
     /// How.
     pub reason: ExitReason,
     /// When it started.
     pub started_at: Mono,
     /// When it became ready, if it ever did.
     pub ready_at: Option<Mono>,
+    /// When it was last heard of, [`ProcessView::heard_at`].
+    pub heard_at: Mono,
+    /// The protocol version of the worker, where it was not the hub's.
+    pub protocol_mismatch: Option<u32>,
     /// When its end was seen.
     pub at: Mono,
     /// Whether the hub had asked for it (TERM or KILL sent).
@@ -116,8 +124,10 @@ pub enum Ending {
     },
     /// KILL went to its group.
     Killing {
-        /// When.
+        /// When it first did.
         since: Mono,
+        /// When it last did: a group that survives is sent KILL again at intervals.
+        last: Mono,
     },
 }
 
@@ -150,6 +160,14 @@ pub struct ProcessView {
     pub acknowledged: u32,
     /// Ticks that the worker's ring dropped because the hub did not read.
     pub ring_dropped: u64,
+}
+
+impl ProcessView {
+    /// When the hub last heard of it: a heartbeat, else its Hello, else its start.
+    #[must_use]
+    pub fn heard_at(&self) -> Mono {
+        self.heartbeat_at.or(self.hello_at).unwrap_or(self.started_at)
+    }
 }
 
 /// All that is observed of one account's processes.
