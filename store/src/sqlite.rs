@@ -1,0 +1,125 @@
+//! The SQLite backend.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`link`] | the file and a connection to it: made, opened again when the file was replaced, checked for its schema |
+//! | [`fault`] | what SQLite's errors mean to people |
+//! | [`accounts`] | the table `accounts` |
+//! | [`events`] | the table `events` |
+
+mod accounts;
+mod events;
+mod fault;
+mod link;
+
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use mdhub_spec::account::{AccountId, MarketDataAccount};
+use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
+use tokio::sync::Mutex;
+
+use crate::key::SealingKey;
+use link::Link;
+
+/// Accounts and events in one SQLite file.
+pub(crate) struct SqliteStore {
+    key: SealingKey,
+    /// Reads and writes, one at a time: SQLite has one writer anyway, and this is a handful of calls a second.
+    link: Mutex<Link>,
+    /// A connection that never writes: its `data_version` moves with every commit of any other, ours included.
+    watch: Mutex<Link>,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`; makes and migrates it where needed.
+    pub(crate) async fn open(path: &str, key: SealingKey) -> Result<Self, StoreError> {
+        let path = link::checked_path(path)?;
+        let link = Link::create(&path).await?;
+        let store = Self { key, link: Mutex::new(link), watch: Mutex::new(Link::new(&path)) };
+        store.load().await?;
+        store.prune_events().await?;
+        Ok(store)
+    }
+
+    async fn prune_events(&self) -> Result<(), StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = events::prune(&mut open.connection, now_ms()).await;
+        link.settle(open, done)
+    }
+}
+
+#[async_trait]
+impl AccountStore for SqliteStore {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::load(&mut open.connection, &self.key, None, now_ms()).await;
+        link.settle(open, done)
+    }
+
+    async fn get(&self, id: &AccountId) -> Result<MarketDataAccount, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::load(&mut open.connection, &self.key, Some(id), now_ms()).await;
+        let mut loaded = link.settle(open, done)?;
+        match (loaded.accounts.pop(), loaded.set_aside.pop()) {
+            (Some(account), _) => Ok(account),
+            (None, Some(aside)) => Err(StoreError::Invalid { id: aside.id, why: aside.why }),
+            (None, None) => Err(StoreError::NotFound(id.clone())),
+        }
+    }
+
+    async fn insert(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::insert(&mut open.connection, &self.key, account, now_ms()).await;
+        link.settle(open, done)
+    }
+
+    async fn update(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::update(&mut open.connection, &self.key, account, now_ms()).await;
+        link.settle(open, done)
+    }
+
+    async fn delete(&self, id: &AccountId) -> Result<(), StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::delete(&mut open.connection, id).await;
+        link.settle(open, done)
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        let mut watch = self.watch.lock().await;
+        let mut open = watch.ready().await?;
+        let done = link::data_version(&mut open.connection).await;
+        let version = watch.settle(open, done)?;
+        // A new connection counts from the start again: how many there were stands before it.
+        Ok((watch.opened() << 32) | u64::from(version))
+    }
+
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = events::append(&mut open.connection, &event, now_ms()).await;
+        link.settle(open, done)
+    }
+
+    async fn events(&self, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = events::newest(&mut open.connection, limit).await;
+        link.settle(open, done)
+    }
+}
+
+/// Milliseconds since the epoch, `CLOCK_REALTIME`: what rows are stamped with. Nothing is decided by it but which events
+/// are too old to keep.
+fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the store is an edge: it stamps rows with the time of the write")]
+    let now = SystemTime::now();
+    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis().try_into().unwrap_or(i64::MAX))
+}

@@ -1,0 +1,216 @@
+//! The file and a connection to it.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mdhub_spec::ports::StoreError;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::fault::{self, Fault};
+
+/// How long to wait for another program's transaction.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The number of this release as a reader of the schema: what `schema.reader_min` is compared with.
+const READER: i64 = 1;
+
+/// How often the change to WAL is tried while another program has the file open, and how long between: SQLite does not
+/// wait for that lock by itself.
+const CONNECT_TRIES: u32 = 100;
+const CONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The migrations that this release knows. Those of a newer one are let be, as long as `schema.reader_min` lets us in.
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!("../migrations/sqlite");
+    migrations.set_ignore_missing(true);
+    migrations
+}
+
+/// The path of `sqlite://PATH`, taken by the letter and made absolute.
+pub(crate) fn checked_path(path: &str) -> Result<PathBuf, StoreError> {
+    let refuse = |why: String| Err(StoreError::Away(format!("{why}: allowed is sqlite://PATH")));
+    if path.is_empty() {
+        return refuse("the URL names no file".into());
+    }
+    if path.contains('?') || path.contains('\0') || path.starts_with(":memory:") {
+        return refuse(format!("{path:?} is not the path of a file (there are no options, and no :memory:)"));
+    }
+    std::path::absolute(path).or_else(|e| refuse(format!("{path:?}: {e}")))
+}
+
+/// Device and inode: what tells a file from another that took its name.
+type FileIdentity = (u64, u64);
+
+fn identity(path: &Path) -> Result<FileIdentity, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok((metadata.dev(), metadata.ino())),
+        Ok(_) => Err(StoreError::Away(format!("{} is not a file", path.display()))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(StoreError::Away(format!("{} is gone: restore it, or start with a new one", path.display())))
+        }
+        Err(e) => Err(StoreError::Away(format!("{}: {e}", path.display()))),
+    }
+}
+
+/// An open connection to a certain file.
+pub(crate) struct Open {
+    pub(crate) connection: SqliteConnection,
+    file: FileIdentity,
+}
+
+/// A connection that is made when it is needed, and made anew after a fault or when the file was replaced: SQLite itself
+/// would go on with a deleted file and lose every write.
+pub(crate) struct Link {
+    path: PathBuf,
+    open: Option<Open>,
+    opened: u64,
+}
+
+impl Link {
+    /// A link that connects at first use, to a database that is there.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), open: None, opened: 0 }
+    }
+
+    /// Connects; makes the file (0600) and its schema where they are missing. Only a start does this: a file that
+    /// vanishes later must not come back empty, as if there were no accounts.
+    pub(crate) async fn create(path: &Path) -> Result<Self, StoreError> {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Away(format!("{} cannot be made: {e}", path.display())));
+            }
+            _ => {}
+        }
+        let file = identity(path)?;
+        let mut connection = connect(path).await.map_err(|e| fault::explain(path, &e))?;
+        prepare(path, &mut connection, true).await?;
+        Ok(Self { path: path.to_owned(), open: Some(Open { connection, file }), opened: 1 })
+    }
+
+    /// How many connections there were, this one included.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Takes the connection out. Whoever is done gives it back by [`Link::settle`]; a caller that is cancelled drops it,
+    /// which rolls its transaction back.
+    pub(crate) async fn ready(&mut self) -> Result<Open, StoreError> {
+        let file = identity(&self.path)?;
+        if let Some(open) = self.open.take_if(|open| open.file == file) {
+            return Ok(open);
+        }
+        self.open = None;
+        let mut connection = connect(&self.path).await.map_err(|e| fault::explain(&self.path, &e))?;
+        prepare(&self.path, &mut connection, false).await?;
+        self.opened += 1;
+        Ok(Open { connection, file })
+    }
+
+    /// Keeps the connection for the next caller, unless the database failed.
+    pub(crate) fn settle<T>(&mut self, open: Open, done: Result<T, Fault>) -> Result<T, StoreError> {
+        match done {
+            Err(Fault::Database(error)) => Err(fault::explain(&self.path, &error)),
+            Err(Fault::Refused(error)) => {
+                self.open = Some(open);
+                Err(error)
+            }
+            Ok(value) => {
+                self.open = Some(open);
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// WAL: readers and the writer do not wait for each other. `synchronous = FULL`: with NORMAL a power cut could undo a
+/// stop that was already confirmed; a person writes here, not a stream, so that the sync costs nothing that matters.
+/// `secure_delete`: what was a plain-text password is overwritten, not only forgotten. Statements are not logged.
+async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging();
+    for _ in 1..CONNECT_TRIES {
+        match options.connect().await {
+            Err(error) if fault::is_busy(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
+            other => return other,
+        }
+    }
+    options.connect().await
+}
+
+/// What the file holds, seen from this release.
+enum Found {
+    Empty,
+    Behind,
+    Fits,
+}
+
+/// Brings the schema up to this release. Without `may_create`, an empty file is refused.
+async fn prepare(path: &Path, connection: &mut SqliteConnection, may_create: bool) -> Result<(), StoreError> {
+    let file = path.display();
+    match found(path, connection).await? {
+        Found::Fits => return Ok(()),
+        Found::Empty if !may_create => {
+            return Err(StoreError::Schema(format!("{file} has become empty: restore it, or start with a new one")));
+        }
+        Found::Empty | Found::Behind => {}
+    }
+    let away = |e: sqlx::Error| fault::explain(path, &e);
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(away)?;
+    // Another program may have migrated it while this one waited for the lock: the migrator skips what was applied.
+    // (`run` instead of `run_direct` is the same, but its future is not `Send` for the compiler.)
+    migrations().run_direct(None, &mut *transaction, false).await.map_err(|e| fault::explain_migration(path, e))?;
+    transaction.commit().await.map_err(away)
+}
+
+async fn found(path: &Path, connection: &mut SqliteConnection) -> Result<Found, StoreError> {
+    let file = path.display();
+    let away = |e: sqlx::Error| fault::explain(path, &e);
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(away)?;
+    if tables.is_empty() {
+        return Ok(Found::Empty);
+    }
+    let missing = ["schema", "accounts", "events"].into_iter().find(|name| !tables.iter().any(|table| table == name));
+    if let Some(missing) = missing {
+        return Err(StoreError::Schema(format!(
+            "{file} has tables, but not the table {missing}: name the file of a hub, an empty or a new one"
+        )));
+    }
+    let reader_min: Option<i64> =
+        sqlx::query_scalar("SELECT max(reader_min) FROM schema").fetch_one(&mut *connection).await.map_err(away)?;
+    match reader_min {
+        None => Err(StoreError::Schema(format!("{file}: the table schema has no row; restore a backup"))),
+        Some(reader_min) if reader_min > READER => Err(StoreError::Schema(format!(
+            "{file} is for a newer release: it needs a schema reader of {reader_min} or more, this release is {READER}; \
+             use the newer release, or restore the backup made before it"
+        ))),
+        Some(_) => {
+            let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(away)?;
+            let all = migrations().iter().all(|migration| applied.contains(&migration.version));
+            Ok(if all { Found::Fits } else { Found::Behind })
+        }
+    }
+}
+
+/// SQLite's own counter of commits by other connections, this process's and other programs' alike.
+pub(crate) async fn data_version(connection: &mut SqliteConnection) -> Result<u32, Fault> {
+    let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?;
+    // Thirty-two bits wide in SQLite, and it may wrap.
+    Ok(version as u32)
+}
