@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Runs every suite, whatever the ones before it did, and ends with the counts.
+
+Whole output goes to target/test-logs/SUITE.log. What cannot be run is named and counted as skipped; with CI=true it is
+a failure. The last line is always `N passed, N failed, N skipped`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "target" / "test-logs"
+VENV = ROOT / "target" / "e2e-venv"
+REQUIREMENTS = ROOT / "tests" / "e2e" / "requirements.txt"
+IN_CI = os.environ.get("CI") == "true"
+SUITE_SECONDS_MAX = 30 * 60
+TAIL_LINES = 60
+
+
+@dataclass
+class Counts:
+    """Outcomes of tests."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def cargo_counts(output: str) -> Counts:
+    """Sums what every test binary said.
+
+    >>> print(cargo_counts("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s"
+    ...     "\\ntest result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s"))
+    8 passed, 2 failed, 1 skipped
+    """
+    found = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", output, re.MULTILINE)
+    return sum((Counts(*map(int, numbers)) for numbers in found), Counts())
+
+
+def pytest_counts(output: str) -> Counts:
+    """Reads pytest's last line.
+
+    >>> print(pytest_counts("7 passed in a test's own words\\n== 1 failed, 12 passed, 3 skipped, 1 error in 9.20s =="))
+    12 passed, 2 failed, 3 skipped
+    >>> print(pytest_counts("== 4 passed, 1 xfailed, 1 xpassed in 61.02s (0:01:01) =="))
+    4 passed, 1 failed, 1 skipped
+    """
+    lines = re.findall(r"^=* ?((?:\d+ \w+,? ?)+)in [\d.]+s", output, re.MULTILINE)
+    number = {word: int(n) for n, word in re.findall(r"(\d+) (\w+)", lines[-1])} if lines else {}
+    failed = sum(number.get(word, 0) for word in ("failed", "error", "errors", "xpassed"))
+    return Counts(number.get("passed", 0), failed, number.get("skipped", 0) + number.get("xfailed", 0))
+
+
+def judged(counts: Counts, status: int) -> Counts:
+    """What counts say once the exit status is known: a run that broke off, or that ran nothing, has failed.
+
+    >>> print(judged(Counts(passed=3), 101))
+    3 passed, 1 failed, 0 skipped
+    >>> print(judged(Counts(), 0))
+    0 passed, 1 failed, 0 skipped
+    >>> print(judged(Counts(3, 2, 1), 101))
+    3 passed, 2 failed, 1 skipped
+    """
+    nothing_ran = counts.passed + counts.failed + counts.skipped == 0
+    if counts.failed == 0 and (status != 0 or nothing_ran):
+        return counts + Counts(failed=1)
+    return counts
+
+
+@dataclass
+class Suite:
+    """One suite's log, and what came of it so far."""
+
+    name: str
+    counts: Counts = field(default_factory=Counts)
+    seconds: float = 0.0
+
+    def run(self, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
+        """Runs a command to its end, its output going to the suite's log; gives exit status and output."""
+        begin = time.monotonic()
+        log = LOGS / f"{self.name}.log"
+        with log.open("ab") as sink:
+            sink.write(f"$ {' '.join(command)}\n".encode())
+            sink.flush()
+            start = sink.tell()
+            # A group of its own, so that a suite that hangs is ended with all its processes.
+            child = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=sink,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )
+            try:
+                status = child.wait(timeout=SUITE_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                status = 124
+                sink.write(f"ended: it ran longer than {SUITE_SECONDS_MAX} s\n".encode())
+            finally:
+                end_group(child)
+        self.seconds += time.monotonic() - begin
+        with log.open("rb") as source:
+            source.seek(start)
+            output = source.read().decode(errors="replace")
+        if status != 0:
+            show_failure(self.name, output)
+        return status, output
+
+    def cargo_test(self, *arguments: str, may_be_empty: bool = False) -> None:
+        """Runs `cargo test` over the workspace and adds up what it says."""
+        status, output = self.run(["cargo", "test", "--locked", "--workspace", "--no-fail-fast", *arguments])
+        counts = cargo_counts(output)
+        empty = status == 0 and counts == Counts()
+        self.counts += counts if may_be_empty and empty else judged(counts, status)
+
+    def cannot(self, why: str) -> None:
+        """Names what cannot be run here."""
+        print(f"{'FAILED' if IN_CI else 'skipped'}: {self.name}: {why}", flush=True)
+        self.counts += Counts(failed=1) if IN_CI else Counts(skipped=1)
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """Ends whatever a command left behind."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def show_failure(name: str, output: str) -> None:
+    """Prints which tests failed, and the end of the log."""
+    failed = re.findall(r"^(?:test (.+) \.\.\. FAILED|FAILED (.+))$", output, re.MULTILINE)
+    print(f"--- {name} failed; the end of target/test-logs/{name}.log:")
+    print("\n".join(output.splitlines()[-TAIL_LINES:]))
+    for rust, python in failed:
+        print(f"--- failed: {rust or python}")
+    sys.stdout.flush()
+
+
+def unit() -> Suite:
+    """Tests inside the crates, and the examples in their documentation."""
+    suite = Suite("unit")
+    suite.cargo_test("--lib", "--bins")
+    suite.cargo_test("--doc", may_be_empty=True)
+    return suite
+
+
+def integration() -> Suite:
+    """Tests beside the crates: real processes, the real vendor libraries, and the rules of the house."""
+    suite = Suite("integration")
+    venv_first = {"PATH": f"{VENV / 'bin'}:{os.environ['PATH']}"}
+    status, _ = suite.run(["gateways/vendor.sh"], venv_first)
+    if status != 0:
+        suite.cannot("the vendor's libraries could not be fetched; the tests that load them do not run")
+    suite.cargo_test("--test", "*")
+    return suite
+
+
+def end_to_end(has_venv: bool) -> Suite:
+    """Tests of the built programs, from outside, by clients that share no code with them."""
+    suite = Suite("e2e")
+    if not has_venv:
+        suite.cannot("there is no virtual environment to run it in; get one with: sudo make deps")
+        return suite
+    status, _ = suite.run(["cargo", "build", "--locked", "-p", "mdhub", "-p", "mdhub-simapi", "--bins", "--lib", "--examples"])
+    if status != 0:
+        suite.counts += Counts(failed=1)
+        return suite
+    status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", "tests/e2e"])
+    suite.counts += judged(pytest_counts(output), status)
+    return suite
+
+
+def prepare_venv() -> bool:
+    """Makes the virtual environment that the pinned requirements describe, unless it is there."""
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    stamp = VENV / "requirements.sha256"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return True
+    suite = Suite("prepare")
+    python = str(VENV / "bin" / "python3")
+    make = ["python3", "-m", "venv", "--clear", str(VENV)]
+    fill = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(REQUIREMENTS)]
+    if os.geteuid() == 0 and suite.run(["scripts/deps"])[0] != 0:
+        return False
+    if any(suite.run(command)[0] != 0 for command in (make, fill)):
+        return False
+    stamp.write_text(wanted)
+    print(f"virtual environment made: {suite.seconds:.1f} s", flush=True)
+    return True
+
+
+def main() -> int:
+    """Runs everything; the exit status is 0 when nothing failed."""
+    os.chdir(ROOT)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    for log in LOGS.glob("*.log"):
+        log.unlink()
+    has_venv = prepare_venv()
+    suites = []
+    for run in (unit, integration, lambda: end_to_end(has_venv)):
+        suite = run()
+        suites.append(suite)
+        print(f"{suite.name}: {suite.counts} in {suite.seconds:.1f} s", flush=True)
+    print(f"\n{'suite':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>10}")
+    for suite in suites:
+        c = suite.counts
+        print(f"{suite.name:<12}{c.passed:>8}{c.failed:>8}{c.skipped:>9}{suite.seconds:>10.1f}")
+    total = sum((suite.counts for suite in suites), Counts())
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
