@@ -122,7 +122,7 @@ pub struct ExchangeVitals {
     pub last_tick_mono_ns: AtomicU64,
 }
 
-/// Counters of one incarnation of one source.
+/// Counters of one source, over all its incarnations.
 #[derive(Debug, Default)]
 pub struct SourceVitals {
     exchanges: [ExchangeVitals; Exchange::ALL.len()],
