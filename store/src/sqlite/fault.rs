@@ -60,9 +60,9 @@ pub(crate) fn explain(path: &Path, error: &sqlx::Error) -> StoreError {
     };
     let message = fault.message();
     match primary_code(fault) {
-        Some(code::ERROR) if message.contains("no such table") || message.contains("no such column") => {
-            StoreError::Schema(format!("{file}: {message}: the database was altered by hand; restore a backup"))
-        }
+        Some(code::ERROR) => StoreError::Schema(format!(
+            "{file}: {message}: the database is not as its migrations left it; restore a backup"
+        )),
         Some(code::NOTADB) => StoreError::Schema(format!(
             "{file} is not a SQLite database ({message}): name another file, or restore a backup"
         )),
