@@ -1,13 +1,13 @@
 //! What only the SQLite backend does: rows made by hand with plain SQL, and a file that is not as it should be.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "sqlite/away.rs"]
 mod away;
 #[path = "sqlite/by_hand.rs"]
 mod by_hand;
 #[path = "sqlite/schema.rs"]
 mod schema;
-
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
