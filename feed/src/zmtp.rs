@@ -1,0 +1,39 @@
+//! A ZMTP 3.1 PUB server (rfc.zeromq.org 37/ZMTP, 29/PUBSUB) on one thread, driven by its caller's epoll.
+//!
+//! # Layout
+//!
+//! | module | holds | pure |
+//! |---|---|---|
+//! | `greeting`, `frame`, `command` | the wire's grammar, both ways | yes |
+//! | `session` | what one peer may say when: greeting, handshake, traffic | yes |
+//! | `subscriptions` | who subscribed what; the peers of a topic | yes |
+//! | `topics` | topics, and the cached peers of each | yes |
+//! | `out_buffer` | bytes that wait for one peer, in pooled chunks | yes |
+//! | `fault` | why a peer is sent away | yes |
+//! | `log_gate` | how many lines a second peers may cause | yes |
+//! | `listener`, `peer` | one socket each | no |
+//! | `server` | all of it together | no |
+//!
+//! # Limits
+//!
+//! A peer chooses neither how much memory the hub takes nor how long it is busy: frames of a peer end at 4 KiB, prefixes
+//! at 255 bytes, subscriptions at 3,000 a peer and 500,000 in all, reads at one small buffer a turn, accepts at eight a
+//! turn. What waits for a peer is bounded for each and for all; beyond it whole ticks are dropped and counted.
+
+mod command;
+mod config;
+mod fault;
+mod frame;
+mod greeting;
+mod listener;
+mod log_gate;
+mod out_buffer;
+mod peer;
+mod server;
+mod session;
+mod subscriptions;
+mod topics;
+
+pub use config::ServerConfig;
+pub use server::Server;
+pub use topics::TopicId;

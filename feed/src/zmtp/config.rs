@@ -1,0 +1,35 @@
+//! What the server needs to know.
+
+use std::net::SocketAddr;
+
+use mdhub_spec::settings::Publish;
+
+/// The server's limits; section `publish` of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where subscribers connect. Port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Most connections at once, those still in their handshake included.
+    pub peers_max: usize,
+    /// Most bytes that wait for one subscriber.
+    pub peer_buffer_bytes_max: usize,
+    /// Most bytes that wait for all of them.
+    pub total_buffer_bytes_max: usize,
+    /// A connection that has not finished its handshake by then is closed.
+    pub handshake_timeout_ms: u64,
+    /// A subscriber that has taken nothing for this long while ticks were dropped for it is cut.
+    pub slow_consumer_ms: u64,
+}
+
+impl From<&Publish> for ServerConfig {
+    fn from(publish: &Publish) -> Self {
+        Self {
+            listen: publish.listen.0,
+            peers_max: publish.peers_max,
+            peer_buffer_bytes_max: publish.peer_buffer_bytes_max,
+            total_buffer_bytes_max: publish.total_buffer_bytes_max,
+            handshake_timeout_ms: publish.handshake_timeout_ms,
+            slow_consumer_ms: publish.slow_consumer_ms,
+        }
+    }
+}

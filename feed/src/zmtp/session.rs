@@ -1,0 +1,253 @@
+//! What one peer says, from its first byte on. Takes bytes in any chunks, gives events in order, keeps no more than one
+//! unfinished frame.
+
+use super::command::{self, Command};
+use super::fault::{Fault, quoted};
+use super::frame::{self, Frame};
+use super::greeting::{self, GREETING_BYTES, Mechanism};
+
+/// Something that a peer said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event<'a> {
+    /// Its READY was good: it is to be answered with ours, and is a subscriber from now on.
+    Ready,
+    /// It wants topics that begin so.
+    Subscribe(&'a [u8]),
+    /// It wants them no more.
+    Cancel(&'a [u8]),
+    /// It asks for a PONG with this context.
+    Ping {
+        /// It promises to be heard again within so many milliseconds; 0 promises nothing.
+        ttl_ms: u64,
+        /// To be echoed.
+        context: &'a [u8],
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Greeting,
+    Handshake(Mechanism),
+    Open,
+}
+
+/// The inbound half of one connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    stage: Stage,
+    /// The head of a greeting or frame whose rest has not come yet.
+    unfinished: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) const fn new() -> Self {
+        Self { stage: Stage::Greeting, unfinished: Vec::new() }
+    }
+
+    /// Whether the handshake is done.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// Takes what came, and hands every event in it to `on_event`.
+    ///
+    /// # Errors
+    /// The first fault, from the peer's bytes or from `on_event`; the session is not to be used after it.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &[u8],
+        on_event: &mut impl FnMut(Event<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.unfinished.is_empty() {
+            let used = self.consume(bytes, on_event)?;
+            self.unfinished.extend_from_slice(&bytes[used..]);
+            return Ok(());
+        }
+        let mut joined = std::mem::take(&mut self.unfinished);
+        joined.extend_from_slice(bytes);
+        let used = self.consume(&joined, on_event)?;
+        if used < joined.len() {
+            joined.drain(..used);
+            self.unfinished = joined;
+        }
+        Ok(())
+    }
+
+    /// Reads all that is complete; how many bytes that was.
+    fn consume(
+        &mut self,
+        bytes: &[u8],
+        on_event: &mut impl FnMut(Event<'_>) -> Result<(), Fault>,
+    ) -> Result<usize, Fault> {
+        let mut used = 0;
+        if self.stage == Stage::Greeting {
+            let Some(mechanism) = greeting::parse(bytes)? else { return Ok(0) };
+            self.stage = Stage::Handshake(mechanism);
+            used = GREETING_BYTES;
+        }
+        while let Some((frame, size)) = frame::first(&bytes[used..])? {
+            used += size;
+            match self.stage {
+                Stage::Open => Self::traffic(frame, on_event)?,
+                Stage::Handshake(Mechanism::Null) | Stage::Greeting => self.handshake(frame, on_event)?,
+            }
+        }
+        Ok(used)
+    }
+
+    fn handshake(
+        &mut self,
+        frame: Frame<'_>,
+        on_event: &mut impl FnMut(Event<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Frame::Command(body) = frame else { return Err(Fault::EarlyMessage) };
+        match command::parse(body)? {
+            Command::Ready(properties) => {
+                command::check_ready(properties)?;
+                self.stage = Stage::Open;
+                on_event(Event::Ready)
+            }
+            Command::Error(reason) => Err(Fault::Refused(quoted(reason))),
+            Command::Other(name) => Err(Fault::NotReady(quoted(name))),
+            Command::Subscribe(_) => Err(Fault::NotReady("SUBSCRIBE".to_owned())),
+            Command::Cancel(_) => Err(Fault::NotReady("CANCEL".to_owned())),
+            Command::Ping { .. } => Err(Fault::NotReady("PING".to_owned())),
+        }
+    }
+
+    /// Messages that are no subscription, and commands that a publisher does not know, are ignored: 29/PUBSUB.
+    fn traffic(frame: Frame<'_>, on_event: &mut impl FnMut(Event<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+        match frame {
+            Frame::Message([1, prefix @ ..]) => on_event(Event::Subscribe(prefix)),
+            Frame::Message([0, prefix @ ..]) => on_event(Event::Cancel(prefix)),
+            Frame::Message(_) => Ok(()),
+            Frame::Command(body) => match command::parse(body)? {
+                Command::Subscribe(prefix) => on_event(Event::Subscribe(prefix)),
+                Command::Cancel(prefix) => on_event(Event::Cancel(prefix)),
+                Command::Ping { ttl_ms, context } => on_event(Event::Ping { ttl_ms, context }),
+                Command::Error(reason) => Err(Fault::Refused(quoted(reason))),
+                Command::Ready(_) | Command::Other(_) => Ok(()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::zmtp::frame::BODY_BYTES_MAX;
+
+    /// Flags and a long length.
+    const HEADER_BYTES_MAX: usize = 9;
+
+    fn opening() -> Vec<u8> {
+        let mut bytes = greeting::greeting(Mechanism::Null).to_vec();
+        bytes.extend(b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB");
+        bytes
+    }
+
+    fn traffic() -> Vec<u8> {
+        let mut bytes = opening();
+        bytes.extend(b"\x00\x03\x01rb\x00\x01\x01\x04\x0c\x09SUBSCRIBEag\x04\x09\x06CANCELag\x00\x03\x00rb");
+        bytes.extend(b"\x04\x0a\x04PING\x00\x0abeat"[..].iter().take(12));
+        bytes.extend(b"\x00\x02hi\x04\x05\x04WHAT");
+        frame::put_part(&mut bytes, &[1; 300], true);
+        bytes
+    }
+
+    /// Events as text, and how it ended, when `bytes` come in chunks that end at `cuts`.
+    fn said(bytes: &[u8], cuts: &[Index]) -> (Vec<String>, Result<(), Fault>) {
+        let mut ends: Vec<usize> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
+        ends.push(bytes.len());
+        ends.sort_unstable();
+        let mut session = Session::new();
+        let mut events = Vec::new();
+        let mut from = 0;
+        for end in ends {
+            let outcome = session.receive(&bytes[from..end], &mut |event| {
+                events.push(format!("{event:?}"));
+                Ok(())
+            });
+            if outcome.is_err() {
+                return (events, outcome);
+            }
+            assert!(session.unfinished.len() < BODY_BYTES_MAX + HEADER_BYTES_MAX);
+            from = end;
+        }
+        (events, Ok(()))
+    }
+
+    #[test]
+    fn a_whole_conversation() {
+        let (events, outcome) = said(&traffic(), &[]);
+        assert_eq!(outcome, Ok(()));
+        let expected = [
+            Event::Ready,
+            Event::Subscribe(b"rb"),
+            Event::Subscribe(b""),
+            Event::Subscribe(b"ag"),
+            Event::Cancel(b"ag"),
+            Event::Cancel(b"rb"),
+            Event::Ping { ttl_ms: 1000, context: b"bea" },
+            Event::Subscribe(&[1; 299]),
+        ];
+        assert_eq!(events, expected.map(|e| format!("{e:?}")));
+    }
+
+    #[test]
+    fn nothing_but_ready_opens_a_session() {
+        let greeting = greeting::greeting(Mechanism::Null).to_vec();
+        for (after, fault) in [
+            (&b"\x00\x01\x01"[..], Fault::EarlyMessage),
+            (b"\x04\x0a\x09SUBSCRIBE", Fault::NotReady("SUBSCRIBE".into())),
+            (b"\x04\x06\x05HELLO", Fault::NotReady("\"HELLO\"".into())),
+            (b"\x04\x09\x05ERROR\x02no", Fault::Refused("\"no\"".into())),
+            (b"\x04\x06\x05READY", Fault::SocketType("not given".into())),
+        ] {
+            let (events, outcome) = said(&[&greeting, after].concat(), &[]);
+            assert_eq!((events.len(), outcome), (0, Err(fault)));
+        }
+    }
+
+    #[test]
+    fn what_the_caller_refuses_ends_the_session() {
+        let mut session = Session::new();
+        let outcome = session.receive(&traffic(), &mut |event| match event {
+            Event::Subscribe(_) => Err(Fault::PeerSubscriptions),
+            _ => Ok(()),
+        });
+        assert_eq!(outcome, Err(Fault::PeerSubscriptions));
+    }
+
+    proptest! {
+        #[test]
+        fn how_bytes_are_chunked_changes_nothing(cuts in proptest::collection::vec(any::<Index>(), 0..20)) {
+            prop_assert_eq!(said(&traffic(), &cuts), said(&traffic(), &[]));
+        }
+
+        #[test]
+        fn mutated_conversations_are_read_alike_however_they_come(
+            mutations in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..4),
+            cuts in proptest::collection::vec(any::<Index>(), 0..20),
+        ) {
+            let mut bytes = traffic();
+            for (at, value) in mutations {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            prop_assert_eq!(said(&bytes, &cuts), said(&bytes, &[]));
+        }
+
+        #[test]
+        fn random_traffic_never_makes_it_fall(
+            noise in proptest::collection::vec(any::<u8>(), 0..6000),
+            cuts in proptest::collection::vec(any::<Index>(), 0..20),
+        ) {
+            let bytes = [opening(), noise].concat();
+            prop_assert_eq!(said(&bytes, &cuts), said(&bytes, &[]));
+        }
+    }
+}
