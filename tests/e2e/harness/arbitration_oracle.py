@@ -1,0 +1,93 @@
+"""What two lossy fronts must lead to, computed from their journals alone.
+
+It shares nothing with the hub but the rule: the first copy of a snapshot is published unless a later snapshot was
+published before it. Each snapshot of these days has a time of its own, so a snapshot's place in the file orders it.
+
+A journal says when a front handed a record over, not when the feed read it: on the way there a record may be held up,
+as long as the ticks around it were. Where that could turn the order round, the oracle does not know, and says so.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from pathlib import Path
+
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What one front handed over: record index -> nanoseconds of the monotonic clock."""
+
+    at_ns: dict[int, int]
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """Reads lines `index,mono_ns`."""
+        at_ns: dict[int, int] = {}
+        for line in path.read_text().splitlines():
+            index, moment = line.split(",")
+            assert int(index) not in at_ns, f"{path}: record {index} was handed over twice"
+            at_ns[int(index)] = int(moment)
+        return cls(at_ns)
+
+
+@dataclass(frozen=True)
+class HoldUps:
+    """How long published ticks took through the hub: moments of ingress (ns, monotonic), in order, and durations."""
+
+    moments_ns: list[int]
+    durations_ns: list[int]
+
+    def worst_around(self, moment_ns: int, reach_ns: int = 50 * NS_PER_MS) -> int:
+        """The longest that any tick took which came in within `reach_ns` of `moment_ns`."""
+        first = bisect.bisect_left(self.moments_ns, moment_ns - reach_ns)
+        end = bisect.bisect_right(self.moments_ns, moment_ns + reach_ns)
+        return max(self.durations_ns[first:end], default=reach_ns)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Sets of record indices."""
+
+    published: set[int]
+    late: set[int]
+    uncertain: set[int]
+    lost_by_both: set[int]
+
+    @property
+    def premise_holds(self) -> bool:
+        """Whether every record certainly arrived before anything that would have made it late."""
+        return not (self.late or self.uncertain or self.lost_by_both)
+
+
+def judge(records: int, first: Journal, second: Journal, hold_ups: HoldUps, margin_ns: int) -> Verdict:
+    """What must become of each of `records` records."""
+    verdict = Verdict(set(), set(), set(), set())
+    overtaken = [_earliest_later(records, journal) for journal in (first, second)]
+    for index in range(records):
+        copies = [journal.at_ns[index] for journal in (first, second) if index in journal.at_ns]
+        if not copies:
+            verdict.lost_by_both.add(index)
+            continue
+        arrives = min(copies)
+        overtakes = min(moments[index] for moments in overtaken)
+        slack = overtakes - arrives
+        doubt = margin_ns + hold_ups.worst_around(arrives)
+        if slack > doubt:
+            verdict.published.add(index)
+        elif slack < -doubt:
+            verdict.late.add(index)
+        else:
+            verdict.uncertain.add(index)
+    return verdict
+
+
+def _earliest_later(records: int, journal: Journal) -> list[int]:
+    """For each record, when this front first handed over a later one; for ever where it did not."""
+    never = 2**63
+    moments = [never] * records
+    for index in range(records - 2, -1, -1):
+        moments[index] = min(moments[index + 1], journal.at_ns.get(index + 1, never))
+    return moments

@@ -1,0 +1,104 @@
+"""Replays a day through two lossy fronts into a real hub, and keeps what a subscriber got."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import desired
+from harness.arbitration_oracle import HoldUps, Journal
+from harness.hub import Hub
+from harness.recorded_day import GAP_MS_MAX, Day
+from harness.subscriber import Received, Subscriber
+from harness.waiting import eventually
+from harness.world import BACKUP_FRONT, MAIN_FRONT, Front, World, settings
+
+LOSS_RATE = 0.1
+# From the writing of the world to the first record: the hub and both workers must be up by then.
+_LEAD_S = 4.0
+_SLACK_S = 30.0
+_COUNTERS = ("received", "forwarded", "duplicate", "late", "late_unique", "rejected", "fenced")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of one replay."""
+
+    ticks: list[Received]
+    journals: tuple[Journal, Journal]
+    published: int
+    accounts: dict[str, dict[str, int]]
+    mono_minus_real_ns: int
+
+    def total(self, counter: str) -> int:
+        """One of the hub's counters, over both accounts."""
+        return sum(counters[counter] for counters in self.accounts.values())
+
+    def hold_ups(self) -> HoldUps:
+        """How long each published tick took through the hub."""
+        pairs = sorted(
+            (t.payload["ingress_ns"] + self.mono_minus_real_ns, t.payload["egress_ns"] - t.payload["ingress_ns"])
+            for t in self.ticks
+        )
+        return HoldUps([moment for moment, _ in pairs], [took for _, took in pairs])
+
+
+def replay(directory: Path, day: Day, skew_market_ms: float, speed: float, started: list[Hub]) -> Replay:
+    """Runs the whole day through a hub of its own, which is appended to `started` and ended here."""
+    journals = (directory / "main.journal", directory / "backup.journal")
+    start_at_ms = int((time.time() + _LEAD_S) * 1000)
+    market = {
+        "kind": "replay",
+        "files": [str(day.path)],
+        "speed": speed,
+        "start_at_ms": start_at_ms,
+        "gap_ms_max": GAP_MS_MAX,
+    }
+    world = World(
+        {
+            MAIN_FRONT: Front(loss_rate=LOSS_RATE, loss_share=0, journal=journals[0]),
+            BACKUP_FRONT: Front(skew_market_ms, LOSS_RATE, loss_share=1, journal=journals[1]),
+        },
+        market,
+    )
+    hub = Hub.run(directory / "data", settings(directory, world, [day.vt_symbol], calendar={"always_open": False}))
+    started.append(hub)
+    with Subscriber(hub.listening().zmq).connected() as subscriber:
+        desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
+        desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
+        hub.running("ctp-main")
+        hub.running("ctp-backup")
+        assert time.time() * 1000 < start_at_ms, "the hub and its workers were not up before the replay began"
+        takes_s = day.market_ms / speed / 1000
+        _both_at_their_end(hub, journals, _LEAD_S + takes_s + _SLACK_S)
+        offset_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - time.time_ns()
+        # The last snapshot can be nobody's late one: once it is here, so is everything.
+        last = day.instants[-1]
+        subscriber.wait_for(lambda s: _last_time(s) == last, _SLACK_S, "the day's last snapshot")
+        assert hub.stop() == 0
+        ticks = subscriber.ticks()
+        assert subscriber.disconnects <= 1, "the subscriber lost its connection during the day"
+    vitals = hub.vitals()
+    accounts = {name: {c: int(counters[c]) for c in _COUNTERS} for name, counters in vitals["accounts"].items()}
+    read = (Journal.read(journals[0]), Journal.read(journals[1]))
+    return Replay(ticks, read, int(vitals["published"]), accounts, offset_ns)
+
+
+def _last_time(subscriber: Subscriber) -> object:
+    messages = subscriber.received()
+    return messages[-1].payload["datetime"] if messages else None
+
+
+def _both_at_their_end(hub: Hub, journals: tuple[Path, Path], within_s: float) -> None:
+    """Waits until both fronts have written their journals, and the feed has counted as many ticks as stand in them."""
+
+    def handed_over() -> tuple[int, int]:
+        first, second = (path.read_bytes().count(b"\n") if path.is_file() else 0 for path in journals)
+        return first, second
+
+    def counted() -> bool:
+        fed = (hub.counter("ctp-main", "received"), hub.counter("ctp-backup", "received"))
+        return min(fed) > 0 and fed == handed_over()
+
+    eventually(counted, within_s, f"as many ticks at the feed as the fronts handed over {handed_over()}")
