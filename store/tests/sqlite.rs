@@ -1,6 +1,6 @@
 //! What only the SQLite backend does: rows made by hand with plain SQL, and a file that is not as it should be.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "sqlite/away.rs"]
 mod away;

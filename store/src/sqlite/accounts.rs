@@ -46,10 +46,10 @@ pub(crate) async fn load(
         read.take(row, key);
     }
     let loaded = read.judged(key)?;
-    for plain in read.plain {
+    if !read.plain.is_empty() {
         // The read stands whatever becomes of this: what is not sealed now is sealed by the next one.
-        if let Err(error) = seal_in_place(connection, key, &plain, now_ms).await {
-            tracing::error!(account = %plain.account.id, "a plain-text password could not be sealed: {error:?}");
+        if let Err(error) = seal_in_place(connection, key, &read.plain, now_ms).await {
+            tracing::error!("a plain-text password could not be sealed: {error:?}");
         }
     }
     Ok(loaded)
@@ -165,39 +165,41 @@ fn flag(row: &SqliteRow, name: &'static str) -> Result<bool, Unusable> {
     }
 }
 
-/// Replaces a plain-text secret, if it still stands there, and wipes its traces from the file and its log. Neither
-/// `generation` nor `updated_at` moves: nobody changed the account.
+/// Replaces plain-text secrets that still stand there, and wipes their traces: a rebuilt file has no leftovers between its
+/// rows, those of the person's own earlier tries included, and an emptied log none either. Neither `generation` nor
+/// `updated_at` moves: nobody changed the account.
 async fn seal_in_place(
     connection: &mut SqliteConnection,
     key: &SealingKey,
-    plain: &Plain,
+    plain: &[Plain],
     now_ms: i64,
 ) -> Result<(), Fault> {
-    let Plain { account, column } = plain;
-    let sealed = secrets::seal(key, &account.id, &account.settings, &account.password)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let done = sqlx::query("UPDATE accounts SET secrets = ? WHERE id = ? AND secrets = ?")
-        .bind(sealed)
-        .bind(account.id.as_str())
-        .bind(column.reveal())
-        .execute(&mut *transaction)
-        .await?;
-    if done.rows_affected() == 0 {
-        return Ok(());
+    for Plain { account, column } in plain {
+        let done = sqlx::query("UPDATE accounts SET secrets = ? WHERE id = ? AND secrets = ?")
+            .bind(secrets::seal(key, &account.id, &account.settings, &account.password)?)
+            .bind(account.id.as_str())
+            .bind(column.reveal())
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() > 0 {
+            let event = Event {
+                at_ms: now_ms,
+                account: Some(account.id.clone()),
+                actor: "hub".into(),
+                reason: "SecretSealed".into(),
+                message: format!("account {}: the plain-text password in its row was sealed", account.id),
+            };
+            events::insert(&mut transaction, &event).await?;
+        }
     }
-    let event = Event {
-        at_ms: now_ms,
-        account: Some(account.id.clone()),
-        actor: "hub".into(),
-        reason: "SecretSealed".into(),
-        message: format!("account {}: the plain-text password in its row was sealed", account.id),
-    };
-    events::insert(&mut transaction, &event).await?;
     transaction.commit().await?;
+    sqlx::query("VACUUM").execute(&mut *connection).await?;
     let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await?;
     if busy != 0 {
-        tracing::warn!(account = %account.id, "another program reads the database: until it ends, a copy of the \
-                       plain-text password may stand in the -wal file");
+        tracing::warn!(
+            "another program reads the database: until it ends, a plain-text password may stand in the -wal file"
+        );
     }
     Ok(())
 }

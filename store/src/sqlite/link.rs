@@ -129,7 +129,7 @@ impl Link {
 
 /// WAL: readers and the writer do not wait for each other. `synchronous = FULL`: with NORMAL a power cut could undo a
 /// stop that was already confirmed; a person writes here, not a stream, so that the sync costs nothing that matters.
-/// `secure_delete`: what was a plain-text password is overwritten, not only forgotten. Statements are not logged.
+/// Statements are not logged.
 async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -137,7 +137,6 @@ async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .pragma("secure_delete", "ON")
         .disable_statement_logging();
     for _ in 1..CONNECT_TRIES {
         match options.connect().await {

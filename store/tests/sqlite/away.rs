@@ -173,7 +173,7 @@ async fn a_writer_that_holds_the_lock_too_long_is_told_of_while_reads_go_on() {
     shell.execute("BEGIN IMMEDIATE").await.expect("locked");
     let error = store.update(kept.clone()).await.expect_err("locked");
     away(&error, "is locked by another program");
-    assert_eq!(store.load().await.expect("read").accounts, [kept.clone()]);
+    assert_eq!(store.load().await.expect("read").accounts, std::slice::from_ref(&kept));
     shell.execute("COMMIT").await.expect("unlocked");
     assert_eq!(store.update(kept).await.expect("free again").generation, 2);
 }

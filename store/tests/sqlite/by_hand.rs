@@ -47,6 +47,28 @@ async fn a_plain_password_written_over_a_sealed_one_is_sealed_by_a_get_too() {
 }
 
 #[tokio::test]
+async fn plain_passwords_of_many_rows_and_earlier_tries_leave_no_trace() {
+    let hub = Hub::new();
+    let store = hub.open().await;
+    for n in 0..30 {
+        let settings = r#"{"md_address":"tcp://a:1","library":"sim"}"#;
+        hub.sql(&format!(
+            r#"INSERT INTO accounts (id, gateway, settings) VALUES ('ctp-{n}', 'ctp', '{settings}');
+               UPDATE accounts SET secrets = '{{"password":"swordfish-{n} and mistyped"}}' WHERE id = 'ctp-{n}';
+               UPDATE accounts SET secrets = '{{"password":"marlin-{n}"}}' WHERE id = 'ctp-{n}'"#
+        ))
+        .await;
+    }
+    hub.sql("DELETE FROM accounts WHERE id = 'ctp-7'").await;
+    assert!(hub.holds("swordfish-3") && hub.holds("marlin-7"), "the search finds what is there");
+    let loaded = store.load().await.expect("loaded");
+    assert_eq!((loaded.accounts.len(), loaded.set_aside.len()), (29, 0));
+    assert!(loaded.accounts.iter().all(|a| a.password.reveal().starts_with("marlin-")));
+    assert!(!hub.holds("swordfish") && !hub.holds("marlin"));
+    assert_eq!(store.events(100).await.expect("read").len(), 29);
+}
+
+#[tokio::test]
 async fn nothing_secret_is_in_the_files_of_the_database() {
     let hub = Hub::new();
     let store = hub.open().await;
