@@ -1,1 +1,11 @@
-//! placeholder
+//! Where ticks come in: one operating-system process for each account, and the manager that supervises them.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`vendor`] | the hand-made binding to the vendor's market-data library, CTP and SOPT |
+//! | [`worker`] | the process that runs a vendor library and hands its ticks to the hub |
+//! | [`manager`] | the only place that spawns and signals processes |
+
+pub mod vendor;
