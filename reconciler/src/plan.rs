@@ -1,0 +1,133 @@
+//! From desired and observed state to actions, statuses and routes. A pure function; run it again after every change.
+//!
+//! Each account is judged by itself: one verdict (`plan/verdict.rs`), from which its action, its status and its routes are
+//! all read, so that what people are told is what is done.
+//!
+//! | process | wanted as it runs | otherwise |
+//! |---|---|---|
+//! | none | start, after the backoff that its exits ask for | rest |
+//! | running | leave it alone | TERM |
+//! | asked to leave | TERM, then KILL after the grace, again at intervals, until its group is empty | the same |
+
+mod backoff;
+mod routes;
+mod state;
+mod status;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdhub_spec::account::AccountId;
+use mdhub_spec::contract::Contract;
+use mdhub_spec::process::{GatewayView, Incarnation};
+use mdhub_spec::time::{Mono, Now};
+
+pub use routes::routes;
+pub use state::{Desired, DesiredAccount, Observed, Policy};
+pub use status::AccountStatus;
+use verdict::Verdict;
+
+/// One thing to do. It names the process that it was computed for, so that it cannot hit a successor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Launch a process with the account as it was planned with.
+    Start {
+        /// Whose.
+        account: AccountId,
+        /// The newest incarnation of this account when the plan was made. Once there is a newer one, this is out of date.
+        after: Option<Incarnation>,
+    },
+    /// TERM to the group.
+    Terminate {
+        /// Whose.
+        account: AccountId,
+        /// Which life.
+        incarnation: Incarnation,
+    },
+    /// KILL to the group.
+    Kill {
+        /// Whose.
+        account: AccountId,
+        /// Which life.
+        incarnation: Incarnation,
+    },
+}
+
+impl Action {
+    /// Whose process it is about.
+    #[must_use]
+    pub const fn account(&self) -> &AccountId {
+        match self {
+            Self::Start { account, .. } | Self::Terminate { account, .. } | Self::Kill { account, .. } => account,
+        }
+    }
+}
+
+/// What there is to do about one account, and to say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountPlan {
+    /// At most one thing at a time.
+    pub action: Option<Action>,
+    /// For people.
+    pub status: AccountStatus,
+    /// When to look again, if nothing changes before.
+    pub wake_at: Option<Mono>,
+}
+
+/// What there is to do about everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// At most one for an account, by account id.
+    pub actions: Vec<Action>,
+    /// Every desired account, and those others that still have a process.
+    pub statuses: BTreeMap<AccountId, AccountStatus>,
+    /// Who may feed which contract: by priority, then id. Every desired contract has an entry.
+    pub routes: BTreeMap<Contract, Vec<AccountId>>,
+    /// Tick pipes to close at once, whatever is in them: their writers are sick.
+    pub detach: BTreeSet<Incarnation>,
+    /// When to plan again, if nothing changes before.
+    pub wake_at: Option<Mono>,
+}
+
+/// Plans for every account.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan {
+        routes: routes(desired, observed, now),
+        detach: routes::detach(desired, observed, now),
+        ..Plan::default()
+    };
+    let ids: BTreeSet<&AccountId> = desired.accounts.keys().chain(observed.gateways.keys()).collect();
+    for id in ids {
+        let Some(AccountPlan { action, status, wake_at }) = account(desired, observed, id, now) else { continue };
+        plan.actions.extend(action);
+        plan.statuses.insert(id.clone(), status);
+        plan.wake_at = plan.wake_at.into_iter().chain(wake_at).min();
+    }
+    plan
+}
+
+/// Plans for one account. `None` when it is neither desired nor has a process: there is nothing to do or to say.
+#[must_use]
+pub fn account(desired: &Desired, observed: &Observed, id: &AccountId, now: Now) -> Option<AccountPlan> {
+    let none = GatewayView::default();
+    let view = observed.gateways.get(id).unwrap_or(&none);
+    let wanted = desired.accounts.get(id);
+    if wanted.is_none() && view.process.is_none() {
+        return None;
+    }
+    let verdict = verdict::judge(&desired.policy, wanted, view, observed.watching_since, now.mono);
+    let action = match &verdict {
+        Verdict::Start => Some(Action::Start { account: id.clone(), after: view.last_incarnation() }),
+        Verdict::End { process, .. } => {
+            Some(Action::Terminate { account: id.clone(), incarnation: process.incarnation })
+        }
+        Verdict::Leaving { process, kill_at, .. } => {
+            (*kill_at <= now.mono).then(|| Action::Kill { account: id.clone(), incarnation: process.incarnation })
+        }
+        Verdict::Rest | Verdict::Keep(_) | Verdict::CoolDown { .. } | Verdict::Blocked(_) => None,
+    };
+    let wake_at = verdict.due(&desired.policy, observed.watching_since).filter(|due| *due > now.mono);
+    let status = status::status(id, desired, wanted, &verdict, now.mono);
+    Some(AccountPlan { action, status, wake_at })
+}

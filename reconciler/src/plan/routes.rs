@@ -1,0 +1,57 @@
+//! Who may feed which contract.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::contract::Contract;
+use mdhub_spec::process::{Exit, GatewayView, Incarnation};
+use mdhub_spec::time::Now;
+
+use super::state::{Desired, DesiredAccount, Observed};
+use super::{backoff, verdict};
+
+/// Who may feed which contract: by priority, then id. Every desired contract has an entry, if an empty one.
+///
+/// A source that dies keeps its routes until its pipe is drained, since its last ticks may be the only copies. A sick one
+/// loses them at once.
+#[must_use]
+pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Contract, Vec<AccountId>> {
+    let mut sources: Vec<(&AccountId, &DesiredAccount)> = desired
+        .accounts
+        .iter()
+        .filter(|(id, _)| observed.gateways.get(id).is_some_and(|view| feeds(desired, observed, view, now)))
+        .collect();
+    sources.sort_by_key(|(id, account)| (account.priority, *id));
+    let of_kind = |kind| -> Vec<AccountId> {
+        sources.iter().filter(|(_, account)| account.kind == kind).map(|(id, _)| (*id).clone()).collect()
+    };
+    let (ctp, sopt) = (of_kind(GatewayKind::Ctp), of_kind(GatewayKind::Sopt));
+    let served = |contract: &Contract| {
+        let by_ctp = GatewayKind::Ctp.serves(contract.exchange());
+        if by_ctp { ctp.clone() } else { sopt.clone() }
+    };
+    desired.contracts.iter().map(|contract| (contract.clone(), served(contract))).collect()
+}
+
+/// The pipes that are still read though their writers are, or were, sick.
+pub(super) fn detach(desired: &Desired, observed: &Observed, now: Now) -> BTreeSet<Incarnation> {
+    let sick = |view: &GatewayView| -> Vec<Incarnation> {
+        let process = view.process.iter();
+        let running = process
+            .filter(|p| verdict::is_sick(&desired.policy, p, observed.watching_since, now.mono))
+            .map(|p| p.incarnation);
+        let ended = view.exits.iter().filter(|e| was_sick(desired, e)).map(|e| e.incarnation);
+        running.chain(ended).filter(|i| observed.attached.contains(i)).collect()
+    };
+    observed.gateways.values().flat_map(sick).collect()
+}
+
+fn feeds(desired: &Desired, observed: &Observed, view: &GatewayView, now: Now) -> bool {
+    let runs =
+        view.process.as_ref().is_some_and(|p| !verdict::is_sick(&desired.policy, p, observed.watching_since, now.mono));
+    runs || view.exits.iter().any(|e| observed.attached.contains(&e.incarnation) && !was_sick(desired, e))
+}
+
+fn was_sick(desired: &Desired, exit: &Exit) -> bool {
+    exit.protocol_mismatch.is_some() || backoff::was_silent(&desired.policy, exit)
+}

@@ -1,0 +1,224 @@
+//! What people are told about an account: conditions (the truth), a phase (one word) and why (one sentence).
+
+use mdhub_spec::account::AccountId;
+use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
+use mdhub_spec::frame::PROTOCOL_VERSION;
+use mdhub_spec::process::{Ending, Exit, FrontState, ProcessView};
+use mdhub_spec::time::{Mono, NS_PER_MS};
+
+use super::backoff::Backoff;
+use super::state::{Desired, DesiredAccount};
+use super::verdict::{Block, Cause, Verdict};
+
+/// What people are told about an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountStatus {
+    /// Whose.
+    pub id: AccountId,
+    /// One word for the whole.
+    pub phase: Phase,
+    /// Every condition once, in the order of [`ConditionType`]. They change only when something happens, not with time.
+    pub conditions: Vec<Condition>,
+    /// One sentence: why this phase, and what comes next. It counts seconds down.
+    pub why: String,
+    /// When the next start is due, while one is waited for.
+    pub next_start_at: Option<Mono>,
+}
+
+/// Puts a verdict into words.
+pub(super) fn status(
+    id: &AccountId,
+    desired: &Desired,
+    wanted: Option<&DesiredAccount>,
+    verdict: &Verdict<'_>,
+    now: Mono,
+) -> AccountStatus {
+    let subscribed = wanted.map_or(0, |account| desired.contracts_of(account.kind).count());
+    let rungs = rungs(verdict.process(), subscribed);
+    let ready = ready(verdict, &rungs);
+    let (phase, why) = phase_and_why(wanted, verdict, &ready, now);
+    let next_start_at = match verdict {
+        Verdict::CoolDown { backoff, .. } => Some(backoff.until),
+        _ => None,
+    };
+    let conditions = rungs.into_iter().chain([ready, blocked(verdict), stuck(verdict)]).collect();
+    AccountStatus { id: id.clone(), phase, conditions, why, next_start_at }
+}
+
+fn condition(kind: ConditionType, status: ConditionStatus, reason: &str, message: impl Into<String>) -> Condition {
+    Condition { kind, status, reason: reason.to_owned(), message: message.into() }
+}
+
+/// The ladder that a process climbs: each rung stands on the one before.
+fn rungs(process: Option<&ProcessView>, subscribed: usize) -> [Condition; 4] {
+    use ConditionStatus::{False, True, Unknown};
+    use ConditionType::{FrontConnected, LoggedIn, ProcessRunning, Subscribed};
+    let all = |first: Condition, status, reason, message: &str| {
+        let rest = [FrontConnected, LoggedIn, Subscribed].map(|kind| condition(kind, status, reason, message));
+        let [front, login, subscriptions] = rest;
+        [first, front, login, subscriptions]
+    };
+    let Some(process) = process else {
+        let none = condition(ProcessRunning, False, "NoProcess", "there is no process");
+        return all(none, False, "NoProcess", "there is no process");
+    };
+    let runs = format!("process {}, incarnation {}", process.pid, process.incarnation);
+    let running = condition(ProcessRunning, True, "Running", runs);
+    if process.hello_at.is_none() {
+        return all(running, Unknown, "NoHello", "the worker has not said Hello");
+    }
+    let [front, login] = front(&process.front);
+    let acknowledged = process.acknowledged;
+    let subscriptions = match (process.ready_at, login.status) {
+        (Some(_), True) => {
+            condition(Subscribed, True, "Acknowledged", format!("{acknowledged} of {subscribed} contracts accepted"))
+        }
+        (None, True) => {
+            let message = format!("{acknowledged} of {subscribed} contracts accepted so far");
+            condition(Subscribed, False, "Subscribing", message)
+        }
+        _ => condition(Subscribed, False, "NotLoggedIn", "it comes after the login"),
+    };
+    [running, front, login, subscriptions]
+}
+
+fn front(front: &FrontState) -> [Condition; 2] {
+    use ConditionStatus::{False, True};
+    use ConditionType::{FrontConnected, LoggedIn};
+    let connected = || condition(FrontConnected, True, "Connected", "the front holds the connection");
+    let no_login = || condition(LoggedIn, False, "NotConnected", "it comes after the connection");
+    match front {
+        FrontState::Connecting => {
+            [condition(FrontConnected, False, "Connecting", "no front has answered yet"), no_login()]
+        }
+        FrontState::Disconnected { reason } => {
+            let message = format!("the front went away: {reason:#x}, {}", disconnect_reason(*reason));
+            [condition(FrontConnected, False, "Disconnected", message), no_login()]
+        }
+        FrontState::Connected => {
+            [connected(), condition(LoggedIn, False, "LoggingIn", "the front has not answered the login")]
+        }
+        FrontState::LoggedIn { trading_day } => {
+            [connected(), condition(LoggedIn, True, "LoggedIn", format!("trading day {trading_day}"))]
+        }
+        FrontState::Refused { code, message } => {
+            let message = format!("the front refused the login: {code}, {message}");
+            [connected(), condition(LoggedIn, False, "Refused", message)]
+        }
+    }
+}
+
+/// The vendor's reason codes for a lost front.
+const fn disconnect_reason(reason: i32) -> &'static str {
+    match reason {
+        0x1001 => "reading failed",
+        0x1002 => "writing failed",
+        0x2001 => "its heartbeat timed out",
+        0x2002 => "the heartbeat could not be sent",
+        0x2003 => "it sent a bad packet",
+        _ => "a reason that the vendor does not document",
+    }
+}
+
+fn ready(verdict: &Verdict<'_>, rungs: &[Condition; 4]) -> Condition {
+    use ConditionStatus::{False, True};
+    if let Verdict::End { cause, .. } | Verdict::Leaving { cause: Some(cause), .. } = verdict {
+        return condition(ConditionType::Ready, False, "Ending", cause_text(*cause));
+    }
+    if let Verdict::Leaving { cause: None, .. } = verdict {
+        return condition(ConditionType::Ready, False, "Ending", CAUSE_GONE);
+    }
+    match rungs.iter().find(|rung| rung.status != True) {
+        Some(missing) => condition(ConditionType::Ready, False, &missing.reason, missing.message.clone()),
+        None => condition(ConditionType::Ready, True, "Ready", rungs[3].message.clone()),
+    }
+}
+
+fn blocked(verdict: &Verdict<'_>) -> Condition {
+    use ConditionStatus::{False, True};
+    let block = match verdict {
+        Verdict::Blocked(block) => *block,
+        Verdict::End { cause: Cause::ProtocolMismatch(version), .. }
+        | Verdict::Leaving { cause: Some(Cause::ProtocolMismatch(version)), .. } => Block::ProtocolMismatch(*version),
+        _ => return condition(ConditionType::Blocked, False, "NotBlocked", "nothing keeps it from running"),
+    };
+    match block {
+        Block::Problem(problem) => condition(ConditionType::Blocked, True, "CannotLaunch", problem),
+        Block::ProtocolMismatch(version) => {
+            condition(ConditionType::Blocked, True, "ProtocolMismatch", mismatch_text(version))
+        }
+    }
+}
+
+fn stuck(verdict: &Verdict<'_>) -> Condition {
+    use ConditionStatus::{False, True};
+    match verdict.process().map(|p| (p, p.ending)) {
+        // A second KILL was needed: the first one had all the time that a kernel takes.
+        Some((process, Ending::Killing { since, last })) if last > since => {
+            let message = format!("process group {} survives KILL; it waits in the kernel", process.pid);
+            condition(ConditionType::Stuck, True, "SurvivesKill", message)
+        }
+        _ => condition(ConditionType::Stuck, False, "NotStuck", "no process survives its KILL"),
+    }
+}
+
+fn phase_and_why(
+    wanted: Option<&DesiredAccount>,
+    verdict: &Verdict<'_>,
+    ready: &Condition,
+    now: Mono,
+) -> (Phase, String) {
+    match verdict {
+        Verdict::Rest => {
+            let disabled = wanted.is_some_and(|account| !account.is_enabled);
+            (Phase::Stopped, cause_text(if disabled { Cause::Disabled } else { Cause::Suspended }))
+        }
+        Verdict::Keep(process) if process.hello_at.is_none() => {
+            (Phase::Starting, format!("{}; it was started {} ago", ready.message, seconds(now, process.started_at)))
+        }
+        Verdict::Keep(_) if ready.status == ConditionStatus::True => (Phase::Healthy, ready.message.clone()),
+        Verdict::Keep(_) => (Phase::Connecting, ready.message.clone()),
+        Verdict::End { cause, .. } => (Phase::Stopping, format!("{}; TERM is sent", cause_text(*cause))),
+        Verdict::Leaving { process, cause, kill_at } => {
+            let cause = cause.map_or_else(|| CAUSE_GONE.to_owned(), cause_text);
+            let again = if matches!(process.ending, Ending::Killing { .. }) { "KILL again" } else { "KILL" };
+            (Phase::Stopping, format!("{cause}; {again} in {}", seconds(*kill_at, now)))
+        }
+        Verdict::Start => (Phase::Starting, "a process is started".to_owned()),
+        Verdict::CoolDown { last, backoff } => (Phase::CoolingDown, cool_down_text(last, backoff, now)),
+        Verdict::Blocked(Block::Problem(problem)) => (Phase::Blocked, (*problem).to_owned()),
+        Verdict::Blocked(Block::ProtocolMismatch(version)) => {
+            (Phase::Blocked, format!("{}; it waits for a restart by hand", mismatch_text(*version)))
+        }
+    }
+}
+
+/// Of a process that was asked to leave, when the account has been changed back meanwhile.
+const CAUSE_GONE: &str = "it was asked to leave; a new one follows";
+
+fn cause_text(cause: Cause) -> String {
+    match cause {
+        Cause::Deleted => "the account was deleted".to_owned(),
+        Cause::Disabled => "the account is disabled".to_owned(),
+        Cause::Suspended => "it is stopped by hand".to_owned(),
+        Cause::Changed => "the account has changed".to_owned(),
+        Cause::RestartAsked => "a restart was asked for".to_owned(),
+        Cause::ProtocolMismatch(version) => mismatch_text(version),
+        Cause::Silent => "the worker is not heard of".to_owned(),
+    }
+}
+
+fn mismatch_text(version: u32) -> String {
+    format!("the worker speaks protocol version {version}, the hub {PROTOCOL_VERSION}")
+}
+
+fn cool_down_text(last: &Exit, backoff: &Backoff, now: Mono) -> String {
+    let row = if backoff.exits == 1 { String::new() } else { format!(", exit {} in a row", backoff.exits) };
+    let bye = last.bye.as_ref().map(|bye| format!(" ({bye})")).unwrap_or_default();
+    format!("{}{bye}{row}; restarts in {}", last.reason, seconds(backoff.until, now))
+}
+
+/// Whole seconds from `earlier` to `later`, rounded up.
+fn seconds(later: Mono, earlier: Mono) -> String {
+    format!("{} s", later.0.saturating_sub(earlier.0).div_ceil(1_000 * NS_PER_MS))
+}
