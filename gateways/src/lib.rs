@@ -8,4 +8,7 @@
 //! | [`worker`] | the process that runs a vendor library and hands its ticks to the hub |
 //! | [`manager`] | the only place that spawns and signals processes |
 
+mod clock;
+pub mod manager;
 pub mod vendor;
+pub mod worker;
