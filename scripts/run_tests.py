@@ -66,6 +66,17 @@ def pytest_counts(output: str) -> Counts:
     return Counts(number.get("passed", 0), failed, number.get("skipped", 0) + number.get("xfailed", 0))
 
 
+def skips(output: str) -> list[str]:
+    """The tests that were not run, with their reasons, as cargo and pytest name them.
+
+    >>> skips("test slow::one ... ignored, takes an hour\\nSKIPPED [2] test_day.py:9: no recorded day\\ntest a ... ok")
+    ['slow::one: takes an hour', 'test_day.py:9: no recorded day (2)']
+    """
+    rust = re.findall(r"^test (\S+) \.\.\. ignored(?:, (.*))?$", output, re.MULTILINE)
+    python = re.findall(r"^SKIPPED \[(\d+)\] (.+)$", output, re.MULTILINE)
+    return [f"{name}: {why or 'ignored'}" for name, why in rust] + [f"{what} ({n})" for n, what in python]
+
+
 def judged(counts: Counts, status: int) -> Counts:
     """What counts say once the exit status is known: a run that broke off, or that ran nothing, has failed.
 
@@ -116,11 +127,14 @@ class Suite:
             output = source.read().decode(errors="replace")
         if status != 0:
             show_failure(self.name, output)
+        for skip in skips(output):
+            print(f"skipped: {self.name}: {skip}", flush=True)
         return status, output
 
     def cargo_test(self, *arguments: str, may_be_empty: bool = False) -> None:
-        """Runs `cargo test` over the workspace and adds up what it says."""
-        status, output = self.run(["cargo", "test", "--locked", "--workspace", "--no-fail-fast", *arguments])
+        """Runs `cargo test` over the workspace and adds up what it says. The benches have no tests, and need C++."""
+        everything = ["cargo", "test", "--locked", "--workspace", "--exclude", "mdhub-bench", "--no-fail-fast"]
+        status, output = self.run([*everything, *arguments])
         counts = cargo_counts(output)
         empty = status == 0 and counts == Counts()
         self.counts += counts if may_be_empty and empty else judged(counts, status)
