@@ -1,11 +1,14 @@
-//! A hub that does nothing but run one worker, for the test that kills it: `gateways-hub PROGRAM FLOW_ROOT`. Prints the
-//! worker's process id, and waits to be killed.
+//! A hub that does nothing but run one worker: `gateways-hub hold|cycle PROGRAM FLOW_ROOT LIBRARY`.
+//!
+//! `hold` prints the worker's process id, and waits to be killed. `cycle` starts and kills fifty in turn, and prints its
+//! own descriptors after the second and after the last, and the children that it has left.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use mdhub_gateways::manager::{GatewayManager, Launch, Library, ManagerConfig};
+use mdhub_gateways::manager::{GatewayManager, Launch, Launched, Library, ManagerConfig};
 use mdhub_spec::account::{AccountSettings, GatewayKind, MarketDataAccount, Secret};
 use mdhub_spec::process::Incarnation;
 
@@ -28,23 +31,63 @@ fn account() -> Result<MarketDataAccount, Failure> {
     })
 }
 
+fn incarnation(counter: u64) -> Incarnation {
+    Incarnation { epoch: 1, counter }
+}
+
+async fn start(manager: &GatewayManager, counter: u64, library: &str) -> Result<Launched, Failure> {
+    let env = std::env::vars().filter(|(name, _)| name == "ACT").collect::<BTreeMap<_, _>>();
+    let launch = Launch {
+        account: account()?,
+        incarnation: incarnation(counter),
+        after: (counter > 1).then(|| incarnation(counter - 1)),
+        library: Library { path: library.into(), sha256: None, env },
+        contracts: Vec::new(),
+    };
+    Ok(manager.start(launch).await?)
+}
+
+fn descriptors() -> Result<usize, Failure> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
+}
+
+fn children() -> Result<usize, Failure> {
+    let mut count = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        count += std::fs::read_to_string(task?.path().join("children"))?.split_whitespace().count();
+    }
+    Ok(count)
+}
+
+async fn cycle(manager: &GatewayManager, library: &str) -> Result<(), Failure> {
+    let id = account()?.id;
+    let mut before = 0;
+    for counter in 1..=50 {
+        drop(start(manager, counter, library).await?);
+        manager.kill(&id, incarnation(counter))?;
+        while manager.observe().get(&id).is_some_and(|view| view.process.is_some()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        if counter == 2 {
+            before = descriptors()?;
+        }
+    }
+    println!("{before} {} {}", descriptors()?, children()?);
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(program), Some(flow_root)) = (args.next(), args.next()) else {
-        return Err("usage: gateways-hub PROGRAM FLOW_ROOT".into());
+    let args: Vec<String> = std::env::args().collect();
+    let [_, mode, program, flow_root, library] = args.as_slice() else {
+        return Err("usage: gateways-hub hold|cycle PROGRAM FLOW_ROOT LIBRARY".into());
     };
-    let manager = GatewayManager::new(ManagerConfig { program, flow_root }, Arc::new(|_| ()))?;
-    let env = std::env::vars().filter(|(name, _)| name == "ACT").collect::<BTreeMap<_, _>>();
-    let launched = manager
-        .start(Launch {
-            account: account()?,
-            incarnation: Incarnation { epoch: 1, counter: 1 },
-            after: None,
-            library: Library { path: "/none".into(), sha256: None, env },
-            contracts: Vec::new(),
-        })
-        .await?;
+    let config = ManagerConfig { program: Path::new(program).into(), flow_root: Path::new(flow_root).into() };
+    let manager = GatewayManager::new(config, Arc::new(|_| ()))?;
+    if mode == "cycle" {
+        return cycle(&manager, library).await;
+    }
+    let launched = start(&manager, 1, library).await?;
     println!("{}", launched.pid);
     std::future::pending().await
 }
