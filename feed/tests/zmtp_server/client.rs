@@ -119,6 +119,11 @@ impl Client {
         }
     }
 
+    /// The answer to one more PING of [`Client::until_pong`].
+    pub(crate) fn expect_pong(&mut self) {
+        assert_eq!(self.frame(), (4, b"\x04PONGsync".to_vec()));
+    }
+
     /// The next message, whole.
     pub(crate) fn message(&mut self) -> Vec<Vec<u8>> {
         let mut parts = Vec::new();

@@ -3,7 +3,7 @@
 use mdhub_feed::zmtp::ServerConfig;
 
 use crate::client::{Client, command, greeting, ping, ready};
-use crate::hub::{Hub, config};
+use crate::hub::{Hub, config, mono};
 
 #[test]
 fn peers_of_3_0_and_3_1_sub_and_xsub_are_served() {
@@ -116,13 +116,37 @@ fn any_traffic_counts_as_life() {
     let mut client = Client::connect(hub.address);
     client.send(&ping(3, b""));
     client.frame();
-    let until = crate::hub::mono().plus_ms(1_000);
-    while crate::hub::mono() < until {
+    let until = mono().plus_ms(1_000);
+    while mono() < until {
         client.send(&command("SUBSCRIBE", b"x"));
         hub.publish("tick.SSE", b"");
     }
     // Without the subscriptions it would be gone for 700 ms.
     client.sync();
+}
+
+#[test]
+fn a_server_that_was_late_looks_before_it_judges() {
+    let hub = Hub::start(config());
+    let mut client = Client::connect(hub.address);
+    client.send(&ping(2, b""));
+    client.frame();
+    let (began, wait) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            hub.run(move |_| {
+                began.send(()).expect("the test waits");
+                let until = mono().plus_ms(500);
+                while mono() < until {
+                    std::thread::yield_now();
+                }
+            });
+        });
+        wait.recv().expect("the server runs");
+        // In time, but the server does not look for half a second.
+        client.send(&ping(0, b"late"));
+    });
+    assert_eq!(client.frame(), (4, b"\x04PONGlate".to_vec()));
 }
 
 #[test]
