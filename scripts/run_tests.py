@@ -22,6 +22,9 @@ LOGS = ROOT / "target" / "test-logs"
 VENV = ROOT / "target" / "e2e-venv"
 REQUIREMENTS = ROOT / "tests" / "e2e" / "requirements.txt"
 IN_CI = os.environ.get("CI") == "true"
+# The benches have no tests, and need a C++ compiler.
+EVERYTHING = ["--locked", "--workspace", "--exclude", "mdhub-bench"]
+BUILD = ["cargo", "build", *EVERYTHING, "--lib", "--bins", "--examples"]
 SUITE_SECONDS_MAX = 30 * 60
 TAIL_LINES = 60
 
@@ -42,14 +45,17 @@ class Counts:
 
 
 def cargo_counts(output: str) -> Counts:
-    """Sums what every test binary said.
+    """Sums what every test binary said. A test that finds out by itself that it cannot run says `skipped: NAME: WHY`.
 
     >>> print(cargo_counts("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s"
     ...     "\\ntest result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s"))
     8 passed, 2 failed, 1 skipped
+    >>> print(cargo_counts("skipped: a::b: no library\\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured;"))
+    1 passed, 0 failed, 1 skipped
     """
     found = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", output, re.MULTILINE)
-    return sum((Counts(*map(int, numbers)) for numbers in found), Counts())
+    skipped = len(re.findall(r"^skipped: ", output, re.MULTILINE))
+    return sum((Counts(*map(int, numbers)) for numbers in found), Counts(passed=-skipped, skipped=skipped))
 
 
 def pytest_counts(output: str) -> Counts:
@@ -69,12 +75,13 @@ def pytest_counts(output: str) -> Counts:
 def skips(output: str) -> list[str]:
     """The tests that were not run, with their reasons, as cargo and pytest name them.
 
-    >>> skips("test slow::one ... ignored, takes an hour\\nSKIPPED [2] test_day.py:9: no recorded day\\ntest a ... ok")
-    ['slow::one: takes an hour', 'test_day.py:9: no recorded day (2)']
+    >>> skips("test slow::one ... ignored, takes an hour\\nSKIPPED [2] test_day.py:9: no recorded day\\nskipped: a: no b")
+    ['slow::one: takes an hour', 'a: no b', 'test_day.py:9: no recorded day (2)']
     """
-    rust = re.findall(r"^test (\S+) \.\.\. ignored(?:, (.*))?$", output, re.MULTILINE)
+    said = re.findall(r"^skipped: (.+)$", output, re.MULTILINE)
+    rust = re.findall(r"^test (.+?) \.\.\. ignored(?:, (.*))?$", output, re.MULTILINE)
     python = re.findall(r"^SKIPPED \[(\d+)\] (.+)$", output, re.MULTILINE)
-    return [f"{name}: {why or 'ignored'}" for name, why in rust] + [f"{what} ({n})" for n, what in python]
+    return [f"{name}: {why or 'ignored'}" for name, why in rust] + said + [f"{what} ({n})" for n, what in python]
 
 
 def judged(counts: Counts, status: int) -> Counts:
@@ -132,9 +139,9 @@ class Suite:
         return status, output
 
     def cargo_test(self, *arguments: str, may_be_empty: bool = False) -> None:
-        """Runs `cargo test` over the workspace and adds up what it says. The benches have no tests, and need C++."""
-        everything = ["cargo", "test", "--locked", "--workspace", "--exclude", "mdhub-bench", "--no-fail-fast"]
-        status, output = self.run([*everything, *arguments])
+        """Runs `cargo test` over the workspace and adds up what it says."""
+        command = ["cargo", "test", *EVERYTHING, "--no-fail-fast", *arguments, "--", "--show-output"]
+        status, output = self.run(command)
         counts = cargo_counts(output)
         empty = status == 0 and counts == Counts()
         self.counts += counts if may_be_empty and empty else judged(counts, status)
@@ -179,6 +186,9 @@ def integration() -> Suite:
     status, _ = suite.run(["gateways/vendor.sh"], venv_first)
     if status != 0:
         suite.cannot("the vendor's libraries could not be fetched; the tests that load them do not run")
+    # Tests of processes start programs that `cargo test` alone does not build, and load the simulated library.
+    if suite.run(BUILD)[0] != 0:
+        suite.counts += Counts(failed=1)
     suite.cargo_test("--test", "*")
     return suite
 
@@ -189,8 +199,7 @@ def end_to_end(has_venv: bool) -> Suite:
     if not has_venv:
         suite.cannot("there is no virtual environment to run it in; get one with: sudo make deps")
         return suite
-    status, _ = suite.run(["cargo", "build", "--locked", "-p", "mdhub", "-p", "mdhub-simapi", "--bins", "--lib", "--examples"])
-    if status != 0:
+    if suite.run(BUILD)[0] != 0:
         suite.counts += Counts(failed=1)
         return suite
     status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", "tests/e2e"])
