@@ -26,7 +26,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
     ("zeromq", &["mdhub"]),
     ("clap", &["mdhub"]),
     ("tokio", &["mdhub-reconciler", "mdhub-gateways", "mdhub-store", "mdhub-api", "mdhub"]),
-    ("rustix", &["mdhub-gateways", "mdhub-feed", "mdhub", "mdhub-bench"]),
+    ("rustix", &["mdhub-gateways", "mdhub-simapi", "mdhub-feed", "mdhub", "mdhub-bench"]),
 ];
 
 /// One package that names another in its manifest, for whatever kind of use.
