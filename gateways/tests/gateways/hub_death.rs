@@ -1,5 +1,6 @@
 //! A whole hub process, killed or made to restart its worker many times.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,22 +16,16 @@ fn hub(mode: &str, worker: &Path, flow_root: &Path, library: &Path) -> Command {
     command
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test plays the kernel's part")]
-fn signal(pid: u32, signal: rustix::process::Signal) {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-    rustix::process::kill_process(pid, signal).expect("signalled");
-}
-
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
 #[tokio::test]
-async fn when_the_hub_is_killed_even_a_stopped_worker_is_gone_within_a_second() {
+async fn when_the_hub_is_killed_its_worker_is_gone_within_a_second_even_if_its_pipes_stay_open() {
     let Some(library) = vendor_library(GatewayKind::Ctp) else { return };
     let dir = tempfile::tempdir().expect("a directory");
-    for is_stopped in [false, true] {
+    for are_held in [false, true] {
         let mut parent = hub("hold", &program("gateways-worker"), dir.path(), &library).spawn().expect("starts");
         let mut line = String::new();
         let out = parent.stdout.take().expect("piped");
@@ -39,13 +34,16 @@ async fn when_the_hub_is_killed_even_a_stopped_worker_is_gone_within_a_second() 
         // Three threads of ours and the library's: it is past its tie to the parent.
         let threads = || std::fs::read_dir(format!("/proc/{worker}/task")).map_or(0, Iterator::count);
         wait_until("a connecting worker", Duration::from_secs(10), || threads() > 3).await;
-        if is_stopped {
-            // It cannot see that its commands end: only the kernel can end it.
-            signal(worker, rustix::process::Signal::STOP);
-        }
+        // With these the worker sees neither the end of its commands nor a broken pipe: only the kernel can end it.
+        let pipe = |number| format!("/proc/{worker}/fd/{number}");
+        let held = are_held.then(|| {
+            let commands = File::options().write(true).open(pipe(0)).expect("another end of its commands");
+            (commands, File::open(pipe(3)).expect("another end of its reports"))
+        });
         parent.kill().expect("killed");
         parent.wait().expect("reaped");
         wait_until("the worker's end", Duration::from_secs(1), || !lives(worker)).await;
+        drop(held);
     }
 }
 
