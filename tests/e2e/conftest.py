@@ -13,7 +13,7 @@ from harness import desired
 from harness.hub import Hub
 from harness.places import missing_builds
 from harness.subscriber import Subscriber
-from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, OPTION_FRONT, OPTIONS, World, live_world, settings
+from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, OPTION_FRONT, OPTIONS, live_world, settings
 
 _LOG_CHARACTERS_MAX = 12_000
 
@@ -57,9 +57,21 @@ class Hubs:
         """A hub on a settings file that listens."""
         return self._listening(Hub.run(self.directory / name, settings_file))
 
-    def live(self, world: World | None = None) -> Hub:
+    def empty(self) -> Hub:
+        """A hub on the synthetic market, without accounts. Its fronts keep journals: see `journals`."""
+        return self.run(settings(self.directory, live_world(self.journals), FUTURES + OPTIONS))
+
+    @property
+    def journals(self) -> tuple[Path, Path]:
+        """Where the two futures fronts write down what they hand over."""
+        return self.directory / "main.journal", self.directory / "backup.journal"
+
+    def live(self) -> Hub:
         """A hub with ctp-main, ctp-backup and sopt-main on the synthetic market, all running."""
-        hub = self.run(settings(self.directory, world or live_world(), FUTURES + OPTIONS))
+        return self.populate(self.empty())
+
+    def populate(self, hub: Hub) -> Hub:
+        """Adds the three accounts, and waits until they run."""
         desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
         desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
         desired.add(hub.data_dir, "sopt-main", OPTION_FRONT, gateway="sopt")

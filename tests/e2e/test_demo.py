@@ -69,7 +69,10 @@ def test_a_field_check_can_fail(watched: Subscriber) -> None:
 
 def test_seq_has_no_gap_and_no_tid_comes_twice(watched: Subscriber) -> None:
     assert_unbroken(watched.by_topic())
-    assert len({message.payload["epoch"] for message in watched.received()}) == 1
+
+
+def test_epoch_is_the_hubs_own(demo: Demo, watched: Subscriber) -> None:
+    assert {str(message.payload["epoch"]) for message in watched.received()} == {demo.hub.listening().epoch}
 
 
 def test_contracts_of_several_exchanges_come_and_stock_options_too(watched: Subscriber) -> None:

@@ -68,8 +68,8 @@ def _agrees_with_the_oracle(verdict: Verdict, indices: list[int]) -> None:
 def _show(title: str, day: Day, run: Replay, verdict: Verdict) -> None:
     took_ms = [took / 1e6 for took in run.hold_ups().durations_ns]
     print(
-        f"{title}: {len(day.rows)} snapshots, published {run.published}, late_unique {run.total('late_unique')}; oracle:"
-        f" {len(verdict.published)} published, {len(verdict.late)} late, {len(verdict.uncertain)} uncertain;"
+        f"{title}: {len(day.rows)} snapshots, published {run.published}, late_unique {run.total('late_unique')};"
+        f" oracle: {len(verdict.published)} published, {len(verdict.late)} late, {len(verdict.uncertain)} uncertain;"
         f" through the hub: median {statistics.median(took_ms):.3f} ms, worst {max(took_ms):.3f} ms"
     )
 

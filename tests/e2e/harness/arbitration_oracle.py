@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 NS_PER_MS = 1_000_000
@@ -31,6 +32,21 @@ class Journal:
             assert int(index) not in at_ns, f"{path}: record {index} was handed over twice"
             at_ns[int(index)] = int(moment)
         return cls(at_ns)
+
+    @classmethod
+    def read_growing(cls, path: Path) -> Journal:
+        """Reads the whole lines of a journal that may still grow, and to which several workers may have written, one
+        after another; a record counts from its first hand-over."""
+        at_ns: dict[int, int] = {}
+        for line in path.read_text().split("\n")[:-1] if path.is_file() else []:
+            index, moment = line.split(",")
+            at_ns.setdefault(int(index), int(moment))
+        return cls(at_ns)
+
+    @property
+    def last_ns(self) -> int:
+        """When the latest record was handed over; 0 before any was."""
+        return max(self.at_ns.values(), default=0)
 
 
 @dataclass(frozen=True)
@@ -91,3 +107,20 @@ def _earliest_later(records: int, journal: Journal) -> list[int]:
     for index in range(records - 2, -1, -1):
         moments[index] = min(moments[index + 1], journal.at_ns.get(index + 1, never))
     return moments
+
+
+def first_hand_overs(journals: list[Journal]) -> list[int]:
+    """When each record was first handed over by any front, in order."""
+    first: dict[int, int] = {}
+    for journal in journals:
+        for index, moment in journal.at_ns.items():
+            first[index] = min(moment, first.get(index, moment))
+    return sorted(first.values())
+
+
+def quiet_moment(moments_ns: list[int], reach_ns: int = 1_500 * NS_PER_MS) -> int:
+    """The middle of the longest pause that began more than 200 ms and at most `reach_ns` before the last moment: a cut
+    there counts the same on both sides of a pipe."""
+    end = moments_ns[-1] - 200 * NS_PER_MS
+    pauses = [(b - a, (a + b) // 2) for a, b in pairwise(moments_ns) if end - reach_ns < a and b < end]
+    return max(pauses)[1]

@@ -14,8 +14,17 @@ BACKUP_FRONT = "tcp://127.0.0.1:41214"
 OPTION_FRONT = "tcp://127.0.0.1:41215"
 
 SYNTHETIC = {"kind": "synthetic", "interval_ms": 500, "levels": 1}
-FUTURES = ["rb2701.SHFE", "MA701.CZCE", "IF2612.CFFEX", "m2705.DCE"]
-OPTIONS = ["10009123.SSE"]
+FUTURES = [
+    "rb2701.SHFE",
+    "au2612.SHFE",
+    "sc2701.INE",
+    "m2705.DCE",
+    "MA701.CZCE",
+    "IF2612.CFFEX",
+    "si2701.GFEX",
+    "SPD MA701&MA705.CZCE",
+]
+OPTIONS = ["10009123.SSE", "510050.SSE"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,10 @@ class World:
         return path
 
 
-def live_world() -> World:
-    """Three fronts on the synthetic market, two of which carry the same futures."""
-    return World({MAIN_FRONT: Front(), BACKUP_FRONT: Front(), OPTION_FRONT: Front()})
+def live_world(journals: tuple[Path, Path] | None = None) -> World:
+    """Three fronts on the synthetic market; two of them carry the same futures, and keep journals if asked to."""
+    main, backup = journals or (None, None)
+    return World({MAIN_FRONT: Front(journal=main), BACKUP_FRONT: Front(journal=backup), OPTION_FRONT: Front()})
 
 
 def settings(directory: Path, world: World, contracts: list[str], **more: Any) -> Path:
