@@ -1,2 +1,33 @@
-//! placeholder
+//! Where ticks flow out: normalise, cleanse, arbitrate, number, publish.
+//!
+//! # Layout
+//!
+//! | module | holds | pure |
+//! |---|---|---|
+//! | [`normalise`] | a vendor's record becomes a tick with an exchange time | yes |
+//! | [`cleanse`] | named rules that condemn a tick | yes |
+//! | [`tid`] | the identity of a snapshot, and its recipe | yes |
+//! | [`arbitrate`] | which copy of a snapshot is published | yes |
+//! | [`encode`] | the payload, version 1 | yes |
+//! | `contracts`, `engine` | all of these together, for all contracts | yes |
+//! | `thread` | epoll, pipes, clocks: the one thread | no |
+//! | `handle` | the running feed from outside | no |
+//! | [`zmtp`] | the PUB server | no |
+//!
+//! Nothing on a tick's way awaits, locks, logs, or allocates once warm.
+
+pub mod arbitrate;
+pub mod cleanse;
+mod contracts;
+pub mod encode;
+mod engine;
+mod handle;
+pub mod normalise;
+mod thread;
+pub mod tid;
+mod vitals;
 pub mod zmtp;
+
+pub use handle::{FeedBusy, FeedConfig, FeedHandle};
+pub use thread::{EventSink, spawn};
+pub use vitals::{LagVitals, RuleVitals};

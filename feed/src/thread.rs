@@ -1,0 +1,272 @@
+//! The one thread of the feed: epoll over tick pipes, subscribers and an eventfd for commands.
+//!
+//! A round: wait; obey commands; let every descriptor that is ready have one bounded turn; flush. So no source starves
+//! another, and a batch of ticks costs a subscriber one system call. The only clock reads of the tick path are here.
+
+mod pipe;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use mdhub_spec::plane::{FeedCommand, FeedEvent, FeedVitals, PipeEnd, SOURCES_MAX};
+use mdhub_spec::process::Incarnation;
+use mdhub_spec::raw_tick::RawTick;
+use mdhub_spec::time::Mono;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use rustix::time::ClockId;
+
+use crate::cleanse::Rules;
+use crate::engine::{Engine, Source};
+use crate::handle::{FeedConfig, FeedHandle};
+use crate::normalise::DayRule;
+use crate::vitals::{LagVitals, RuleVitals, count};
+use crate::zmtp::{Server, ServerConfig};
+
+use pipe::{Pipe, Turn};
+
+/// Most commands that wait.
+const COMMANDS_MAX: usize = 256;
+/// Most tick pipes at once: an account's dead process may still be drained while its successor writes.
+const PIPES_MAX: usize = 2 * SOURCES_MAX;
+/// Most events taken from epoll at once.
+const EPOLL_EVENTS: usize = 256;
+/// At least this often what was published is sent, however much input waits.
+const TICKS_A_FLUSH: usize = 64;
+/// The thread beats, and reports its pipes, at least this often.
+const BEAT_MS: u64 = 1_000;
+
+const WAKE_TOKEN: u64 = 0;
+const PIPE_TOKENS: u64 = 1;
+const SERVER_TOKENS: u64 = 1 << 32;
+
+/// Where [`FeedEvent`]s go; says whether there was room.
+pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
+
+/// Starts the feed on a thread of its own, named `feed`. `events` is called on it, so it must not block.
+///
+/// # Errors
+/// When the address cannot be had, or the system refuses a descriptor or the thread.
+pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
+    let vitals = Arc::new(FeedVitals::default());
+    let (rule_vitals, lag_vitals) = (Arc::new(RuleVitals::default()), Arc::new(LagVitals::default()));
+    let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
+    let listen_addr = server.local_addr();
+    let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
+    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
+    server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
+    let (commands, queue) = sync_channel(COMMANDS_MAX);
+    let days = DayRule { calendar: config.calendar, always_open: config.always_open };
+    let rules = Rules::from(&config.rules);
+    let feed = Feed {
+        engine: Engine::new(rules, days, config.epoch, Arc::clone(&rule_vitals), Arc::clone(&lag_vitals)),
+        server,
+        epoll,
+        wake: Arc::clone(&wake),
+        queue,
+        events,
+        vitals: Arc::clone(&vitals),
+        pipes: Vec::new(),
+        unflushed: 0,
+        now: mono(),
+        report_at: Mono::default(),
+        is_ending: false,
+    };
+    feed.vitals.beat_mono_ns.store(feed.now.0, Relaxed);
+    let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run())?;
+    Ok(FeedHandle { commands, wake, vitals, rule_vitals, lag_vitals, listen_addr, thread })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge of the data plane: ages and deadlines come from here")]
+fn mono() -> Mono {
+    let t = rustix::time::clock_gettime(ClockId::Monotonic);
+    Mono(t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs())
+}
+
+/// Nanoseconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "the edge of the data plane: a tick's egress is stamped here")]
+fn real_ns() -> u64 {
+    let t = rustix::time::clock_gettime(ClockId::Realtime);
+    t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
+}
+
+/// A tick pipe and whose it is.
+struct Attached {
+    incarnation: Incarnation,
+    pipe: Pipe,
+    source: Source,
+}
+
+struct Feed {
+    engine: Engine,
+    server: Server,
+    epoll: Arc<OwnedFd>,
+    wake: Arc<OwnedFd>,
+    queue: Receiver<FeedCommand>,
+    events: EventSink,
+    vitals: Arc<FeedVitals>,
+    /// Each at an index that it keeps; its token is [`PIPE_TOKENS`] and the index.
+    pipes: Vec<Option<Attached>>,
+    /// Ticks published since the last flush.
+    unflushed: usize,
+    now: Mono,
+    /// When the next [`FeedEvent::Attached`] is due.
+    report_at: Mono,
+    is_ending: bool,
+}
+
+impl Feed {
+    fn run(mut self) {
+        let mut ready: Vec<epoll::Event> = Vec::with_capacity(EPOLL_EVENTS);
+        while !self.is_ending {
+            let timer = self.server.tick_timers(self.now);
+            let wake_at = timer.map_or(self.report_at, |at| at.min(self.report_at));
+            let wait = self.now.until(wake_at);
+            let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
+            match epoll::wait(&*self.epoll, spare_capacity(&mut ready), Some(&wait)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => {
+                    tracing::error!("the feed cannot wait for its descriptors and ends: {errno}");
+                    break;
+                }
+            }
+            self.now = mono();
+            self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
+            if ready.is_empty() || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
+                self.obey();
+            }
+            for event in ready.drain(..) {
+                match event.data.u64() {
+                    WAKE_TOKEN => {}
+                    token @ PIPE_TOKENS..SERVER_TOKENS => self.turn((token - PIPE_TOKENS) as usize),
+                    token => self.server.ready(token, event.flags, self.now),
+                }
+            }
+            self.flush();
+            if self.now >= self.report_at {
+                self.report();
+            }
+        }
+        self.server.close();
+    }
+
+    fn flush(&mut self) {
+        if self.unflushed > 0 {
+            self.unflushed = 0;
+            self.server.flush(self.now);
+        }
+    }
+
+    fn obey(&mut self) {
+        // Reading it sets it to nothing; that it was nothing already is no fault.
+        let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        loop {
+            match self.queue.try_recv() {
+                Ok(command) => self.command(command),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.is_ending = true,
+            }
+        }
+    }
+
+    fn command(&mut self, command: FeedCommand) {
+        match command {
+            FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals } => {
+                let source = Source::new(&account, slot, dialect, vitals);
+                self.attach(Attached { incarnation, pipe: Pipe::new(ticks), source });
+            }
+            FeedCommand::Detach { incarnation } => {
+                let is_it = |a: &Option<Attached>| a.as_ref().is_some_and(|a| a.incarnation == incarnation);
+                if let Some(index) = self.pipes.iter().position(is_it) {
+                    self.end(index, PipeEnd::Detached);
+                }
+            }
+            FeedCommand::Routes(table) => {
+                let revision = table.revision;
+                let (engine, server) = (&mut self.engine, &mut self.server);
+                engine.route(table, &mut |vt_symbol| server.topic(vt_symbol));
+                tracing::debug!(revision, "the routes were swapped");
+            }
+            FeedCommand::Shutdown => self.is_ending = true,
+        }
+    }
+
+    fn attach(&mut self, attached: Attached) {
+        let incarnation = attached.incarnation;
+        if self.pipes.iter().flatten().any(|a| a.incarnation == incarnation) {
+            tracing::warn!(%incarnation, "its tick pipe is read already: the second one is closed");
+            return;
+        }
+        let index = self.pipes.iter().position(Option::is_none).unwrap_or(self.pipes.len());
+        let token = EventData::new_u64(PIPE_TOKENS + index as u64);
+        let added = if index < PIPES_MAX {
+            epoll::add(&*self.epoll, attached.pipe.fd(), token, EventFlags::IN).map_err(|errno| errno.to_string())
+        } else {
+            Err(format!("{PIPES_MAX} pipes are read already"))
+        };
+        if let Err(why) = added {
+            tracing::error!(%incarnation, "its tick pipe is not read: {why}");
+            self.tell(FeedEvent::PipeEnded { incarnation, end: PipeEnd::Detached });
+            return;
+        }
+        if index == self.pipes.len() {
+            self.pipes.push(None);
+        }
+        self.pipes[index] = Some(attached);
+        tracing::debug!(%incarnation, "its ticks are read");
+    }
+
+    /// Reads once from one pipe, and publishes what it brought.
+    fn turn(&mut self, index: usize) {
+        let Self { engine, server, pipes, vitals, unflushed, now, .. } = self;
+        let Some(Some(Attached { pipe, source, .. })) = pipes.get_mut(index) else { return };
+        let turn = pipe.turn(&mut |raw: &RawTick| {
+            let Some(admitted) = engine.admit(raw, source, *now) else { return };
+            let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) else { return };
+            server.publish(topic, payload);
+            count(&vitals.published);
+            *unflushed += 1;
+            if *unflushed >= TICKS_A_FLUSH {
+                *unflushed = 0;
+                server.flush(*now);
+            }
+        });
+        match turn {
+            Turn::Open => {}
+            Turn::Ended(end) => self.end(index, end),
+        }
+    }
+
+    fn end(&mut self, index: usize, end: PipeEnd) {
+        // Closing the descriptor takes it out of epoll: nobody else holds it open.
+        let Some(Attached { incarnation, pipe, .. }) = self.pipes.get_mut(index).and_then(Option::take) else { return };
+        if let Err(errno) = epoll::delete(&*self.epoll, pipe.fd()) {
+            tracing::warn!(%incarnation, "epoll did not know its tick pipe: {errno}");
+        }
+        match &end {
+            PipeEnd::BadFrame(why) => tracing::error!(%incarnation, "its tick pipe is closed: {why}"),
+            PipeEnd::Drained | PipeEnd::Detached => {
+                tracing::debug!(%incarnation, "its tick pipe is done with: {end:?}")
+            }
+        }
+        self.tell(FeedEvent::PipeEnded { incarnation, end });
+    }
+
+    fn report(&mut self) {
+        self.report_at = self.now.plus_ms(BEAT_MS);
+        let attached = self.pipes.iter().flatten().map(|a| a.incarnation).collect();
+        self.tell(FeedEvent::Attached(attached));
+    }
+
+    fn tell(&mut self, event: FeedEvent) {
+        if !(self.events)(event) {
+            count(&self.vitals.events_dropped);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Counters of the feed's own, beside those that `spec::plane` shares. Written by the feed thread alone, read by anyone.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mdhub_spec::plane::{SOURCES_MAX, SourceSlot};
+use mdhub_spec::settings::Rule;
+
+/// Adds one. A counter has one writer, so this needs no locked instruction.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+/// What each cleansing rule did; each number only grows.
+#[derive(Debug, Default)]
+pub struct RuleVitals {
+    rejected: [AtomicU64; Rule::ALL.len()],
+    shadowed: [AtomicU64; Rule::ALL.len()],
+    unpublishable: AtomicU64,
+}
+
+impl RuleVitals {
+    /// Ticks that this rule rejected.
+    #[must_use]
+    pub fn rejected(&self, rule: Rule) -> u64 {
+        self.rejected[rule as usize].load(Relaxed)
+    }
+
+    /// Ticks that this rule would have rejected, had it not been in shadow.
+    #[must_use]
+    pub fn shadowed(&self, rule: Rule) -> u64 {
+        self.shadowed[rule as usize].load(Relaxed)
+    }
+
+    /// Ticks that no rule rejected, since theirs is off or in shadow, and that have no contract or no exchange time.
+    #[must_use]
+    pub fn unpublishable(&self) -> u64 {
+        self.unpublishable.load(Relaxed)
+    }
+
+    pub(crate) fn count_rejected(&self, rule: Rule) {
+        count(&self.rejected[rule as usize]);
+    }
+
+    pub(crate) fn count_shadowed(&self, rule: Rule) {
+        count(&self.shadowed[rule as usize]);
+    }
+
+    pub(crate) fn count_unpublishable(&self) {
+        count(&self.unpublishable);
+    }
+}
+
+/// Bucket `i` counts lags below 2^i microseconds that no lower bucket takes; the last one takes the rest.
+const BUCKETS: usize = 32;
+
+/// How far each source's copies came in behind the published ones, between the two workers' receipts; coarse, by powers
+/// of two.
+#[derive(Debug)]
+pub struct LagVitals(Box<[[AtomicU64; BUCKETS]; SOURCES_MAX]>);
+
+impl Default for LagVitals {
+    fn default() -> Self {
+        Self(Box::new(std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0)))))
+    }
+}
+
+impl LagVitals {
+    pub(crate) fn record(&self, source: SourceSlot, lag_ns: u64) {
+        let lag_us = lag_ns / 1_000;
+        let bucket = (u64::BITS - lag_us.leading_zeros()) as usize;
+        count(&self.0[source.index()][bucket.min(BUCKETS - 1)]);
+    }
+
+    /// An upper bound of the lag that `percent` of the source's copies stayed within, microseconds; `None` when it
+    /// brought no copies.
+    #[must_use]
+    pub fn percentile_us(&self, source: SourceSlot, percent: u8) -> Option<u64> {
+        let counts = self.0[source.index()].each_ref().map(|bucket| bucket.load(Relaxed));
+        let total: u64 = counts.iter().sum();
+        let wanted = (total.saturating_mul(u64::from(percent.min(100)))).div_ceil(100).max(1);
+        let mut sum = 0;
+        let bucket = counts.iter().position(|n| {
+            sum += n;
+            sum >= wanted
+        })?;
+        Some(1 << bucket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_bounds_what_was_recorded() {
+        let (lags, source) = (LagVitals::default(), SourceSlot::new(63).expect("a slot"));
+        assert_eq!(lags.percentile_us(source, 50), None);
+        for _ in 0..99 {
+            lags.record(source, 300_000);
+        }
+        lags.record(source, u64::MAX);
+        assert_eq!(lags.percentile_us(source, 50), Some(512));
+        assert_eq!(lags.percentile_us(source, 99), Some(512));
+        assert_eq!(lags.percentile_us(source, 100), Some(1 << 31));
+        assert_eq!(lags.percentile_us(SourceSlot::new(0).expect("a slot"), 50), None);
+    }
+
+    #[test]
+    fn a_lag_of_nothing_has_a_bucket_too() {
+        let (lags, source) = (LagVitals::default(), SourceSlot::new(0).expect("a slot"));
+        lags.record(source, 0);
+        assert_eq!(lags.percentile_us(source, 50), Some(1));
+    }
+}
