@@ -127,7 +127,7 @@ pub fn account(desired: &Desired, observed: &Observed, id: &AccountId, now: Now)
         }
         Verdict::Rest | Verdict::Keep(_) | Verdict::CoolDown { .. } | Verdict::Blocked(_) => None,
     };
-    let wake_at = verdict.due(&desired.policy, observed.watching_since).filter(|due| *due > now.mono);
+    let wake_at = verdict.due(&desired.policy, observed.watching_since, now.mono);
     let status = status::status(id, desired, wanted, &verdict, now.mono);
     Some(AccountPlan { action, status, wake_at })
 }

@@ -178,11 +178,12 @@ fn phase_and_why(
         }
         Verdict::Keep(_) if ready.status == ConditionStatus::True => (Phase::Healthy, ready.message.clone()),
         Verdict::Keep(_) => (Phase::Connecting, ready.message.clone()),
-        Verdict::End { cause, .. } => (Phase::Stopping, format!("{}; TERM is sent", cause_text(*cause))),
+        Verdict::End { cause, .. } => (Phase::Stopping, format!("{}; TERM now", cause_text(*cause))),
         Verdict::Leaving { process, cause, kill_at } => {
             let cause = cause.map_or_else(|| CAUSE_GONE.to_owned(), cause_text);
             let again = if matches!(process.ending, Ending::Killing { .. }) { "KILL again" } else { "KILL" };
-            (Phase::Stopping, format!("{cause}; {again} in {}", seconds(*kill_at, now)))
+            let when = if *kill_at <= now { "now".to_owned() } else { format!("in {}", seconds(*kill_at, now)) };
+            (Phase::Stopping, format!("{cause}; {again} {when}"))
         }
         Verdict::Start => (Phase::Starting, "a process is started".to_owned()),
         Verdict::CoolDown { last, backoff } => (Phase::CoolingDown, cool_down_text(last, backoff, now)),

@@ -62,14 +62,15 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// When the mere passing of time changes it.
-    pub(super) fn due(&self, policy: &Policy, watching_since: Mono) -> Option<Mono> {
-        match self {
-            Self::Keep(process) => Some(silent_at(policy, process, watching_since)),
+    /// When the mere passing of time changes something: the verdict, or whether the process is sick.
+    pub(super) fn due(&self, policy: &Policy, watching_since: Mono, now: Mono) -> Option<Mono> {
+        let step = match self {
             Self::Leaving { kill_at, .. } => Some(*kill_at),
             Self::CoolDown { backoff, .. } => Some(backoff.until),
-            Self::Rest | Self::End { .. } | Self::Start | Self::Blocked(_) => None,
-        }
+            Self::Rest | Self::Keep(_) | Self::End { .. } | Self::Start | Self::Blocked(_) => None,
+        };
+        let silent = self.process().map(|process| silent_at(policy, process, watching_since));
+        step.into_iter().chain(silent).filter(|due| *due > now).min()
     }
 }
 

@@ -1,0 +1,212 @@
+//! What holds of every plan, whatever is desired and observed, however odd.
+
+#![expect(clippy::expect_used, reason = "a test fails by it")]
+
+#[path = "support/views.rs"]
+mod views;
+
+use std::collections::BTreeSet;
+
+use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, Policy, plan};
+use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
+use mdhub_spec::condition::{ConditionStatus, ConditionType, Phase};
+use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, ProcessView};
+use mdhub_spec::time::{Mono, Now};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use views::incarnation;
+
+/// Short enough that random instants meet every deadline.
+const POLICY: Policy = Policy {
+    term_grace_ms: 50,
+    kill_repeat_ms: 30,
+    silence_ms: 100,
+    backoff_min_ms: 10,
+    backoff_max_ms: 80,
+    stable_ms: 150,
+};
+
+/// All instants lie in the first 400 ms; the planner's is any of them, also before what it looks at.
+fn instant() -> impl Strategy<Value = Mono> {
+    (0..400_u64).prop_map(|ms| Mono(0).plus_ms(ms))
+}
+
+fn id() -> impl Strategy<Value = AccountId> {
+    prop::sample::select(vec!["a", "b", "c"]).prop_map(|id| id.parse().expect("a slug"))
+}
+
+fn fingerprint() -> impl Strategy<Value = Fingerprint> {
+    (0..2_u128).prop_map(Fingerprint)
+}
+
+prop_compose! {
+    fn account()(
+        sopt in any::<bool>(), priority in 1..3_u32, is_enabled in prop::bool::weighted(0.8),
+        suspended in prop::bool::weighted(0.2), fingerprint in fingerprint(),
+        problem in option::weighted(0.1, Just("no library".to_owned())),
+    ) -> DesiredAccount {
+        let kind = if sopt { GatewayKind::Sopt } else { GatewayKind::Ctp };
+        DesiredAccount { kind, priority, is_enabled, suspended, fingerprint, problem, ..views::account() }
+    }
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![
+        3 => Just(Ending::No),
+        1 => instant().prop_map(|since| Ending::Terminating { since }),
+        1 => (instant(), instant()).prop_map(|(since, last)| Ending::Killing { since, last }),
+    ]
+}
+
+fn front() -> impl Strategy<Value = FrontState> {
+    prop_oneof![
+        Just(FrontState::Connecting),
+        Just(FrontState::Connected),
+        any::<i32>().prop_map(|reason| FrontState::Disconnected { reason }),
+        Just(FrontState::LoggedIn { trading_day: String::new() }),
+        any::<i32>().prop_map(|code| FrontState::Refused { code, message: String::new() }),
+    ]
+}
+
+prop_compose! {
+    fn process()(
+        counter in 0..9_u64, started_at in instant(), fingerprint in fingerprint(), restart_generation in 0..2_u64,
+        ending in ending(), hello_at in option::of(instant()), front in front(), ready_at in option::of(instant()),
+        heartbeat_at in option::of(instant()), acknowledged in any::<u32>(),
+        protocol_mismatch in option::weighted(0.1, 2..4_u32),
+    ) -> ProcessView {
+        ProcessView {
+            fingerprint, restart_generation, ending, hello_at, front, ready_at, heartbeat_at, acknowledged,
+            protocol_mismatch, ..views::process(counter, started_at)
+        }
+    }
+}
+
+prop_compose! {
+    fn exit()(
+        counter in 0..9_u64, at in instant(), fingerprint in fingerprint(), restart_generation in 0..2_u64,
+        heard_at in instant(), ready_at in option::of(instant()), asked in any::<bool>(),
+        protocol_mismatch in option::weighted(0.1, 2..4_u32), jitter_permille in any::<u16>(),
+    ) -> Exit {
+        Exit {
+            fingerprint, restart_generation, heard_at, ready_at, asked, protocol_mismatch, jitter_permille,
+            ..views::exit(counter, at)
+        }
+    }
+}
+
+prop_compose! {
+    fn world()(
+        accounts in btree_map(id(), account(), 0..4),
+        gateways in btree_map(id(), (option::of(process()), vec(exit(), 0..4)), 0..4),
+        attached in btree_set((0..9_u64).prop_map(incarnation), 0..5),
+        watching_since in instant(),
+    ) -> (Desired, Observed) {
+        let contracts = ["rb2701.SHFE", "10009123.SSE"].map(|c| c.parse().expect("a contract")).into();
+        let view = |(process, exits)| GatewayView { process, exits };
+        let gateways = gateways.into_iter().map(|(id, parts)| (id, view(parts))).collect();
+        (Desired { accounts, contracts, policy: POLICY }, Observed { gateways, attached, watching_since })
+    }
+}
+
+fn plan_at(world: &(Desired, Observed), mono: Mono) -> Plan {
+    plan(&world.0, &world.1, Now { mono, wall_ns: 0 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_action_names_what_exists_and_is_wanted(world in world(), now in instant()) {
+        let (desired, observed) = &world;
+        let plan = plan_at(&world, now);
+        let accounts: BTreeSet<&AccountId> = plan.actions.iter().map(Action::account).collect();
+        prop_assert_eq!(accounts.len(), plan.actions.len(), "two actions on one account");
+        for action in &plan.actions {
+            let view = observed.gateways.get(action.account()).cloned().unwrap_or_default();
+            match action {
+                Action::Start { account, after } => {
+                    let wanted = &desired.accounts[account];
+                    prop_assert!(wanted.is_enabled && !wanted.suspended && wanted.problem.is_none());
+                    prop_assert!(view.process.is_none());
+                    prop_assert_eq!(*after, view.last_incarnation());
+                }
+                Action::Terminate { incarnation, .. } => {
+                    let process = view.process.expect("a process to end");
+                    prop_assert_eq!((process.incarnation, process.ending), (*incarnation, Ending::No));
+                }
+                Action::Kill { incarnation, .. } => {
+                    let process = view.process.expect("a process to kill");
+                    prop_assert!(process.incarnation == *incarnation && process.ending != Ending::No);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_changes_with_time_before_the_wake_up(world in world(), now in instant(), later_ms in 0..500_u64) {
+        let plan = plan_at(&world, now);
+        prop_assert!(plan.wake_at.is_none_or(|at| at > now), "a wake-up in the past");
+        let later = now.plus_ms(later_ms);
+        if plan.wake_at.is_none_or(|at| later < at) {
+            let then = plan_at(&world, later);
+            prop_assert_eq!(&then.actions, &plan.actions);
+            prop_assert_eq!((&then.routes, &then.detach), (&plan.routes, &plan.detach));
+            prop_assert_eq!(then.wake_at, plan.wake_at);
+            for (id, status) in &plan.statuses {
+                prop_assert_eq!(then.statuses[id].phase, status.phase);
+                prop_assert_eq!(&then.statuses[id].conditions, &status.conditions);
+            }
+        }
+    }
+
+    #[test]
+    fn every_account_is_told_about_in_full(world in world(), now in instant()) {
+        use ConditionType::{Blocked, FrontConnected, LoggedIn, ProcessRunning, Ready, Stuck, Subscribed};
+        let (desired, observed) = &world;
+        let plan = plan_at(&world, now);
+        prop_assert_eq!(&plan, &plan_at(&world, now));
+        prop_assert!(desired.accounts.keys().all(|id| plan.statuses.contains_key(id)));
+        for (id, status) in &plan.statuses {
+            let kinds: Vec<ConditionType> = status.conditions.iter().map(|c| c.kind).collect();
+            let all = [ProcessRunning, FrontConnected, LoggedIn, Subscribed, Ready, Blocked, Stuck];
+            prop_assert_eq!(kinds, all);
+            let holds = |kind| status.conditions.iter().any(|c| c.kind == kind && c.status == ConditionStatus::True);
+            let process = observed.gateways.get(id).and_then(|view| view.process.as_ref());
+            prop_assert_eq!(holds(ProcessRunning), process.is_some());
+            prop_assert_eq!(holds(Ready), status.phase == Phase::Healthy);
+            prop_assert!(status.phase != Phase::Blocked || holds(Blocked));
+            prop_assert_eq!(status.next_start_at.is_some(), status.phase == Phase::CoolingDown);
+            prop_assert!(!status.why.is_empty());
+        }
+    }
+
+    #[test]
+    fn routes_hold_only_accounts_that_serve_the_exchange_by_priority(world in world(), now in instant()) {
+        let (desired, _) = &world;
+        let plan = plan_at(&world, now);
+        prop_assert!(plan.routes.keys().eq(&desired.contracts));
+        for (contract, sources) in &plan.routes {
+            prop_assert!(sources.iter().all(|id| desired.accounts[id].kind.serves(contract.exchange())));
+            prop_assert!(sources.is_sorted_by_key(|id| (desired.accounts[id].priority, id)));
+        }
+    }
+}
+
+#[test]
+fn the_planner_knows_no_clock_no_runtime_no_chance_and_no_log() {
+    let sources = [
+        include_str!("../src/plan.rs"),
+        include_str!("../src/plan/backoff.rs"),
+        include_str!("../src/plan/routes.rs"),
+        include_str!("../src/plan/state.rs"),
+        include_str!("../src/plan/status.rs"),
+        include_str!("../src/plan/verdict.rs"),
+    ];
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/plan")).expect("the planner's folder");
+    assert_eq!(files.count() + 1, sources.len(), "a file of the planner is not looked at");
+    for forbidden in ["tokio", "tracing", "Instant", "SystemTime", "std::fs", "std::env", "println", "random"] {
+        assert!(sources.iter().all(|text| !text.contains(forbidden)), "{forbidden}");
+    }
+}
