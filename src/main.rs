@@ -1,1 +1,69 @@
-fn main() {}
+//! `mdhub`: the command line, and the only place that knows every crate.
+//!
+//! # Layout
+//!
+//! | module | does |
+//! |---|---|
+//! | [`cli`] | what can be asked |
+//! | [`hub`] | joins the crates into a running hub |
+//! | [`demo`] | a hub on simulated accounts |
+//! | [`accounts`] | desired state from a terminal |
+//! | [`subscribe`] | prints ticks |
+//! | [`check`] | judges a settings file |
+//! | [`settings_file`], [`data_dir`] | what is on disk, and where |
+//! | [`clock`], [`logging`] | the edges to time and to stderr |
+
+mod accounts;
+mod check;
+mod cli;
+mod clock;
+mod data_dir;
+mod demo;
+mod hub;
+mod logging;
+mod settings_file;
+mod subscribe;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// A failure, said in a sentence for people.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("mdhub: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Gateway(args) => {
+            let code = mdhub_gateways::worker::run(args.into());
+            return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+        Command::Check(args) => check::run(&args),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Run(args) => runtime()?.block_on(hub::run_from_file(args)),
+        Command::Account(args) => runtime()?.block_on(accounts::run(args)),
+        Command::Subscribe(args) => runtime()?.block_on(subscribe::run(args)),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the control threads do not start: {e}"))
+}

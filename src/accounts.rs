@@ -1,0 +1,160 @@
+//! `mdhub account`: desired state from a terminal. It writes to the store and nothing else; a running hub sees the change.
+
+use std::io::BufRead as _;
+use std::sync::Arc;
+
+use mdhub_spec::account::{AccountId, AccountSettings, MarketDataAccount, Secret};
+use mdhub_spec::operation::Operation;
+use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
+use serde_json::json;
+
+use crate::Failure;
+use crate::cli::{AccountAction, AccountArgs, AddArgs};
+use crate::clock;
+use crate::data_dir::DataDir;
+
+/// How often a lost race with another writer is run again.
+const RACES_MAX: u32 = 5;
+
+/// Does what was asked.
+///
+/// # Errors
+/// A sentence; nothing was changed then.
+pub(crate) async fn run(args: AccountArgs) -> Result<(), Failure> {
+    let data = DataDir::open(&args.place)?;
+    let store = open(&data, None).await?;
+    match args.action {
+        AccountAction::List { json } => list(&*store, json).await,
+        AccountAction::Add(add) => insert(&*store, *add).await,
+        AccountAction::Enable { id } => operate(&*store, &id, Operation::Enable).await,
+        AccountAction::Disable { id } => operate(&*store, &id, Operation::Disable).await,
+        AccountAction::Start { id } => operate(&*store, &id, Operation::Start).await,
+        AccountAction::Stop { id } => operate(&*store, &id, Operation::Stop).await,
+        AccountAction::Restart { id } => operate(&*store, &id, Operation::Restart).await,
+        AccountAction::Delete { id, yes } => delete(&*store, &id, yes).await,
+    }
+}
+
+/// Opens the store of a data directory.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn open(data: &DataDir, from_settings: Option<&str>) -> Result<Arc<dyn AccountStore>, Failure> {
+    let url = data.database_url(from_settings);
+    mdhub_store::open(&url, data.sealing_key()?).await.map_err(|e| e.to_string())
+}
+
+async fn list(store: &dyn AccountStore, json: bool) -> Result<(), Failure> {
+    let Loaded { accounts, set_aside } = store.load().await.map_err(|e| e.to_string())?;
+    if json {
+        let rows: Vec<_> = accounts.iter().map(row).collect();
+        println!("{}", serde_json::Value::Array(rows));
+    } else {
+        println!(
+            "{:<20} {:<7} {:>8}  {:<8} {:<9} {:<12} FRONTS",
+            "ID", "GATEWAY", "PRIORITY", "ENABLED", "DESIRED", "LIBRARY"
+        );
+        for a in &accounts {
+            let fronts: Vec<&str> = a.settings.md_address.iter().map(|f| f.as_str()).collect();
+            println!(
+                "{:<20} {:<7} {:>8}  {:<8} {:<9} {:<12} {}",
+                a.id,
+                a.gateway.as_str(),
+                a.priority,
+                if a.is_enabled { "yes" } else { "no" },
+                if a.is_enabled && !a.suspended { "running" } else { "stopped" },
+                a.settings.library,
+                fronts.join(" ")
+            );
+        }
+    }
+    for row in set_aside {
+        eprintln!("mdhub: account {}: set aside: {}; the other accounts go on", row.id, row.why);
+    }
+    Ok(())
+}
+
+fn row(a: &MarketDataAccount) -> serde_json::Value {
+    json!({
+        "id": a.id, "gateway": a.gateway, "settings": a.settings, "has_password": !a.password.is_empty(),
+        "priority": a.priority, "is_enabled": a.is_enabled, "suspended": a.suspended,
+        "restart_generation": a.restart_generation, "generation": a.generation, "description": a.description,
+        "created_at_ms": a.created_at_ms, "updated_at_ms": a.updated_at_ms,
+    })
+}
+
+async fn insert(store: &dyn AccountStore, add: AddArgs) -> Result<(), Failure> {
+    let password = if add.password_stdin { read_password()? } else { Secret::default() };
+    let account = MarketDataAccount {
+        id: add.id,
+        gateway: add.gateway,
+        settings: AccountSettings {
+            user_id: add.user_id,
+            broker_id: add.broker_id,
+            md_address: add.md_address,
+            library: add.library,
+        },
+        password,
+        priority: add.priority,
+        is_enabled: !add.disabled,
+        suspended: false,
+        restart_generation: 0,
+        generation: 0,
+        description: add.description,
+        created_at_ms: 0,
+        updated_at_ms: 0,
+    };
+    account.check().map_err(|e| format!("account {}: {e}", account.id))?;
+    let stored = store.insert(account).await.map_err(|e| e.to_string())?;
+    note(store, &stored.id, "Added", "the account was added").await;
+    println!("account {}: added{}", stored.id, if stored.is_enabled { "" } else { ", disabled" });
+    Ok(())
+}
+
+fn read_password() -> Result<Secret, Failure> {
+    let mut line = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().lock().read_line(&mut line).map_err(|e| format!("--password-stdin: {e}"))?;
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+async fn operate(store: &dyn AccountStore, id: &AccountId, operation: Operation) -> Result<(), Failure> {
+    for _ in 0..RACES_MAX {
+        let mut account = store.get(id).await.map_err(|e| e.to_string())?;
+        operation.apply(&mut account).map_err(|e| format!("account {id}: {e}; nothing was changed"))?;
+        match store.update(account).await {
+            Ok(stored) => {
+                let what = operation.reason();
+                note(store, id, what, &format!("{what} by hand")).await;
+                println!("account {id}: {what}, generation {}", stored.generation);
+                return Ok(());
+            }
+            Err(StoreError::Stale { .. }) => {}
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    Err(format!("account {id}: somebody else wrote first, {RACES_MAX} times; nothing was changed"))
+}
+
+async fn delete(store: &dyn AccountStore, id: &AccountId, yes: bool) -> Result<(), Failure> {
+    if !yes {
+        return Err(format!("account {id}: deleting is for good and ends its gateway: repeat with --yes"));
+    }
+    store.delete(id).await.map_err(|e| e.to_string())?;
+    note(store, id, "Deleted", "the account was deleted").await;
+    println!("account {id}: deleted");
+    Ok(())
+}
+
+/// Writes down who did what. The change itself is already in force, so a failure here is only told.
+async fn note(store: &dyn AccountStore, id: &AccountId, reason: &str, message: &str) {
+    let event = Event {
+        at_ms: clock::now().wall_ms(),
+        account: Some(id.clone()),
+        actor: "cli".into(),
+        reason: reason.into(),
+        message: message.into(),
+    };
+    if let Err(e) = store.append_event(event).await {
+        eprintln!("mdhub: the change holds, but its event was not written: {e}");
+    }
+}

@@ -1,0 +1,177 @@
+//! `mdhub demo`: a whole hub on SQLite with three simulated accounts. The gateways are the native ones; only the vendor
+//! library is simulated, and its market never closes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mdhub_spec::account::{AccountSettings, GatewayKind, MarketDataAccount, Secret};
+use mdhub_spec::contract::Contract;
+use mdhub_spec::ports::{AccountStore, StoreError};
+use mdhub_spec::settings::{
+    ApiVersion, Calendar, Cleansing, Contracts, Database, Health, Http, Kind, Library, Logging, Publish, Settings,
+};
+use serde_json::json;
+
+use crate::cli::{DemoArgs, PlaceArgs};
+use crate::data_dir::DataDir;
+use crate::settings_file::{self, LoadedSettings};
+use crate::{Failure, accounts, hub};
+
+/// The name under which the demo's accounts know the simulated library.
+const LIBRARY: &str = "sim";
+
+/// Something of every exchange.
+const CONTRACTS: [&str; 14] = [
+    "rb2701.SHFE",
+    "au2702.SHFE",
+    "cu2701.SHFE",
+    "ag2702.SHFE",
+    "m2705.DCE",
+    "i2701.DCE",
+    "MA701.CZCE",
+    "CF701.CZCE",
+    "IF2612.CFFEX",
+    "sc2701.INE",
+    "lc2701.GFEX",
+    "10009123.SSE",
+    "510050.SSE",
+    "159919.SZSE",
+];
+
+/// One simulated account and the front that it talks to.
+struct Simulated {
+    id: &'static str,
+    gateway: GatewayKind,
+    priority: u32,
+    front: &'static str,
+    delay_ms: f64,
+    loss_share: u32,
+}
+
+/// Each front is a little late in its own way and loses another one in a hundred ticks, so that there is a race to watch.
+const ACCOUNTS: [Simulated; 3] = [
+    Simulated {
+        id: "ctp-main",
+        gateway: GatewayKind::Ctp,
+        priority: 1,
+        front: "tcp://ctp-main.sim:41213",
+        delay_ms: 0.3,
+        loss_share: 0,
+    },
+    Simulated {
+        id: "ctp-backup",
+        gateway: GatewayKind::Ctp,
+        priority: 2,
+        front: "tcp://ctp-backup.sim:41213",
+        delay_ms: 0.9,
+        loss_share: 1,
+    },
+    Simulated {
+        id: "sopt-main",
+        gateway: GatewayKind::Sopt,
+        priority: 1,
+        front: "tcp://sopt-main.sim:41213",
+        delay_ms: 0.3,
+        loss_share: 2,
+    },
+];
+
+/// Runs the demo until it is told to end.
+///
+/// # Errors
+/// Why it did not start.
+pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
+    let place = PlaceArgs { data_dir: args.data_dir.clone(), database_url: None, secret_key_file: None };
+    let data = DataDir::open(&place)?;
+    let loaded = settings(&data, &args)?;
+    // Accounts that exist are left as they are: what was switched off stays off at the next start.
+    let store = accounts::open(&data, None).await?;
+    for simulated in &ACCOUNTS {
+        add(&*store, simulated).await?;
+    }
+    drop(store);
+    hub::run(loaded, data, |at| {
+        let zmq = String::from(at.zmq);
+        println!("mdhub demo: three simulated accounts, a market that never closes. Ctrl-C ends it.");
+        println!();
+        println!("health  http://{}/health", at.http);
+        println!("ticks   {zmq}");
+        println!("look    mdhub subscribe rb2701.SHFE --zmq {zmq}");
+        println!("steer   mdhub account list --data-dir {}", args.data_dir.display());
+    })
+    .await
+}
+
+fn settings(data: &DataDir, args: &DemoArgs) -> Result<LoadedSettings, Failure> {
+    data.replace("world.json", &world().to_string())
+        .map_err(|e| format!("{}: {e}", data.path("world.json").display()))?;
+    let world = data.path("world.json").display().to_string();
+    let library = Library {
+        path: simulated_library()?.display().to_string(),
+        sha256: None,
+        env: BTreeMap::from([("SIMAPI_WORLD".to_owned(), world)]),
+    };
+    let list = CONTRACTS.iter().map(|c| c.parse::<Contract>().map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
+    let settings = Settings {
+        api_version: ApiVersion::V1,
+        kind: Kind::Hub,
+        database: Database::default(),
+        http: Http { listen: args.http },
+        publish: Publish { listen: args.zmq, ..Publish::default() },
+        contracts: Contracts { list, ..Contracts::default() },
+        cleansing: Cleansing::default(),
+        health: Health::default(),
+        calendar: Calendar { always_open: true },
+        libraries: BTreeMap::from([(LIBRARY.to_owned(), library)]),
+        logging: Logging::default(),
+    };
+    settings_file::resolve(settings, Path::new(""))
+}
+
+/// The fronts of the simulated market.
+fn world() -> serde_json::Value {
+    let fronts: serde_json::Map<String, serde_json::Value> = ACCOUNTS
+        .iter()
+        .map(|a| {
+            let front = json!({"delay_ms": a.delay_ms, "loss_rate": 0.01, "loss_share": a.loss_share});
+            (a.front.to_owned(), front)
+        })
+        .collect();
+    json!({"seed": 1, "market": {"kind": "synthetic", "interval_ms": 500, "levels": 5}, "fronts": fronts})
+}
+
+/// The simulated library lies beside this program.
+fn simulated_library() -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe().map_err(|e| format!("this program's own path is not known: {e}"))?;
+    let path = program.with_file_name("libmdhub_simapi.so");
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{}: the simulated vendor library is not there; build it: cargo build -p mdhub-simapi (with --release for a release build)",
+            path.display()
+        ))
+    }
+}
+
+async fn add(store: &dyn AccountStore, simulated: &Simulated) -> Result<(), Failure> {
+    let settings = json!({"md_address": simulated.front, "library": LIBRARY, "user_id": "demo", "broker_id": "9999"});
+    let account = MarketDataAccount {
+        id: simulated.id.parse().map_err(|e: mdhub_spec::account::AccountError| e.to_string())?,
+        gateway: simulated.gateway,
+        settings: AccountSettings::from_json(&settings.to_string()).map_err(|e| e.to_string())?,
+        password: Secret::new("demo".into()),
+        priority: simulated.priority,
+        is_enabled: true,
+        suspended: false,
+        restart_generation: 0,
+        generation: 0,
+        description: "simulated".into(),
+        created_at_ms: 0,
+        updated_at_ms: 0,
+    };
+    match store.insert(account).await {
+        Ok(_) | Err(StoreError::Taken(_)) => Ok(()),
+        Err(e) => Err(e.to_string()),
+    }
+}

@@ -1,0 +1,201 @@
+//! Joins the crates into a running hub.
+//!
+//! ```text
+//! store -> watch -> desired --+                        +-> gateways (start, TERM, KILL)
+//!                             +-> control: plan -------+-> feed (attach, routes)
+//! gateways, feed -> observed -+                        +-> statuses, events
+//! ```
+
+mod control;
+mod desired;
+mod outbox;
+mod pipes;
+mod slots;
+mod vitals;
+mod watch;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mdhub_feed::{FeedConfig, FeedHandle};
+use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
+use mdhub_spec::calendar::TradingCalendar;
+use mdhub_spec::plane::{FeedCommand, FeedEvent};
+use mdhub_spec::settings::Endpoint;
+use mdhub_spec::time::Mono;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch as tokio_watch};
+use tracing::{error, info};
+
+use crate::cli::RunArgs;
+use crate::clock;
+use crate::data_dir::DataDir;
+use crate::settings_file::{self, LoadedSettings};
+use crate::{Failure, accounts, logging};
+
+use self::control::{Control, Key};
+
+/// Feed events that may wait for control. A lost one is made good by the feed's report a second later.
+const FEED_EVENTS_WAITING_MAX: usize = 1_024;
+
+/// The feed thread is called stale when its last beat is older than this.
+const BEAT_AGE_MS_MAX: u64 = 10_000;
+
+/// Where a running hub answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) http: SocketAddr,
+    pub(crate) zmq: Endpoint,
+}
+
+/// `mdhub run`.
+///
+/// # Errors
+/// Why the hub did not start.
+pub(crate) async fn run_from_file(args: RunArgs) -> Result<(), Failure> {
+    let loaded = settings_file::load(&args.config)?;
+    let data = DataDir::open(&args.place)?;
+    run(loaded, data, |at| {
+        println!("health  http://{}/health", at.http);
+        println!("ticks   {}", String::from(at.zmq));
+    })
+    .await
+}
+
+/// Runs a hub until it is told to end.
+///
+/// # Errors
+/// Why the hub did not start.
+pub(crate) async fn run(
+    loaded: LoadedSettings,
+    data: DataDir,
+    started: impl FnOnce(&Addresses),
+) -> Result<(), Failure> {
+    let _lock = data.lock()?;
+    let _log = logging::start(&loaded.settings.logging)?;
+    let mut ends = Ends::listen()?;
+    let store = accounts::open(&data, loaded.settings.database.url.as_deref()).await?;
+    let http = bind(loaded.settings.http.listen).await?;
+    let epoch = clock::now().wall_ns;
+    let (feed, feed_events) = start_feed(&loaded, epoch)?;
+    let feed = Arc::new(feed);
+    let queue = control::Queue::default();
+    let manager = start_manager(&data, &queue)?;
+    let outbox = outbox::start(store.clone());
+    let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
+
+    let (stop, stopped) = tokio_watch::channel(false);
+    let watcher = tokio::spawn(watch::run(store, control.clone(), stopped.clone()));
+    let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
+    let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
+    let reporter = tokio::spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
+    let web = tokio::spawn(mdhub_api::serve(http.0, health(feed.clone()), ended(stopped)));
+
+    let at = Addresses { http: http.1, zmq: Endpoint(feed.listen_addr()) };
+    announce(&data, &at, epoch)?;
+    info!(epoch, http = %at.http, ticks = %String::from(at.zmq), contracts = loaded.contracts.len(), "the hub is up");
+    started(&at);
+
+    let signal = ends.first().await;
+    info!(signal, "the hub ends; a second signal ends it at once");
+    let grace = Duration::from_millis(loaded.settings.health.term_grace_ms);
+    let ending = async {
+        let _ = stop.send(true);
+        let _ = controller.await;
+        manager.shutdown(grace).await;
+        let _ = tokio::join!(watcher, reporter, web);
+        outbox.close().await;
+    };
+    tokio::select! {
+        () = ending => {}
+        second = ends.first() => error!(signal = second, "ended at once"),
+    }
+    vitals::write(&data, &control);
+    let _ = feed.send(FeedCommand::Shutdown);
+    listener.abort();
+    let _ = listener.await;
+    drop(control);
+    // Subscribers get what waits for them, and a proper goodbye, before the process ends.
+    if let Some(feed) = Arc::into_inner(feed) {
+        let _ = tokio::task::spawn_blocking(move || feed.join()).await;
+    }
+    info!("the hub has ended");
+    Ok(())
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let refused = |e: std::io::Error| {
+        format!("http.listen: {listen}: {e}; choose another address with --http or in the settings")
+    };
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+fn start_feed(loaded: &LoadedSettings, epoch: u64) -> Result<(FeedHandle, mpsc::Receiver<FeedEvent>), Failure> {
+    let (sender, receiver) = mpsc::channel(FEED_EVENTS_WAITING_MAX);
+    let config = FeedConfig {
+        publish: loaded.settings.publish.clone(),
+        rules: loaded.settings.cleansing.rules.clone(),
+        calendar: TradingCalendar::shipped(),
+        always_open: loaded.settings.calendar.always_open,
+        epoch,
+    };
+    let feed = mdhub_feed::spawn(config, Box::new(move |event| sender.try_send(event).is_ok()))
+        .map_err(|e| format!("publish.listen: {}: {e}", String::from(loaded.settings.publish.listen)))?;
+    Ok((feed, receiver))
+}
+
+fn start_manager(data: &DataDir, queue: &control::Queue) -> Result<Arc<GatewayManager>, Failure> {
+    let program = std::env::current_exe().map_err(|e| format!("this program's own path is not known: {e}"))?;
+    let config = ManagerConfig { program, flow_root: data.path("flow") };
+    let queue = queue.clone();
+    GatewayManager::new(config, Arc::new(move |_| queue.wake(Key::Hub)))
+        .map_err(|e| format!("the gateway manager does not start: {e}"))
+}
+
+fn health(feed: Arc<FeedHandle>) -> mdhub_api::HealthProbe {
+    Arc::new(move || {
+        let beat = Mono(feed.vitals().beat_mono_ns.load(Ordering::Relaxed));
+        let age_ms = clock::now().mono.ms_since(beat);
+        if age_ms <= BEAT_AGE_MS_MAX { Ok(()) } else { Err(format!("the feed thread is silent for {age_ms} ms")) }
+    })
+}
+
+/// Writes down where the hub answers, for scripts that start it on free ports.
+fn announce(data: &DataDir, at: &Addresses, epoch: u64) -> Result<(), Failure> {
+    let text = json!({
+        "pid": std::process::id(), "http": format!("http://{}", at.http), "zmq": String::from(at.zmq),
+        "epoch": epoch.to_string(),
+    });
+    data.replace("run.json", &text.to_string()).map_err(|e| format!("{}: {e}", data.path("run.json").display()))
+}
+
+/// Resolves once the hub is told to end.
+async fn ended(mut stopped: tokio_watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// The signals that end a hub.
+struct Ends {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Ends {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|e| format!("signals cannot be heard: {e}"));
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    async fn first(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "TERM",
+            _ = self.int.recv() => "INT",
+        }
+    }
+}

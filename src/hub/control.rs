@@ -1,0 +1,349 @@
+//! The join of planner, processes and feed: the only code that carries out a plan.
+//!
+//! Two kinds of key run through the controller's queue. [`Key::Hub`] plans for everything, makes routes and statuses true,
+//! and asks for the accounts that have something to do. [`Key::Account`] plans anew and carries out its own account's
+//! action, so that a slow one never holds up another. Every run starts from what is there now; the reason for a wake-up
+//! does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mdhub_feed::FeedHandle;
+use mdhub_gateways::manager::{GatewayManager, Launch};
+use mdhub_reconciler::controller::{self, Requeue, Retry};
+use mdhub_reconciler::plan::{AccountStatus, Action, Observed, Plan, plan};
+use mdhub_spec::account::{AccountId, MarketDataAccount};
+use mdhub_spec::contract::Contract;
+use mdhub_spec::plane::{Dialect, FeedCommand, FeedVitals, Route, RouteTable, SourceMask, SourceVitals};
+use mdhub_spec::process::{Exit, Incarnation};
+use mdhub_spec::time::Mono;
+use tokio::sync::watch as tokio_watch;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::settings_file::LoadedSettings;
+
+use super::desired::{DesiredState, Fixed};
+use super::outbox::Outbox;
+use super::pipes::Pipes;
+use super::slots::Slots;
+
+/// What the controller's queue holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Key {
+    /// Everything.
+    Hub,
+    /// One account's processes.
+    Account(AccountId),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hub => f.write_str("hub"),
+            Self::Account(id) => id.fmt(f),
+        }
+    }
+}
+
+/// The controller's queue.
+pub(crate) type Queue = mdhub_reconciler::controller::Queue<Key>;
+
+/// Everything is looked at again at least this often, whatever was or was not heard.
+const RESYNC_MS: u64 = 1_000;
+
+/// A longer pause between two looks means that the hub itself stood still.
+const STANDSTILL_MS: u64 = 3_000;
+
+/// The feed takes commands within microseconds; if its queue is full for this long it is wedged.
+const FEED_TRIES_MAX: u32 = 200;
+const FEED_RETRY: Duration = Duration::from_millis(10);
+
+/// Everything that changes while the hub runs. One lock, never held across an await.
+#[derive(Default)]
+struct State {
+    desired: Option<Arc<DesiredState>>,
+    slots: Slots,
+    pipes: Pipes,
+    vitals: BTreeMap<AccountId, Arc<SourceVitals>>,
+    statuses: BTreeMap<AccountId, AccountStatus>,
+    routed: BTreeMap<Contract, SourceMask>,
+    routes_revision: u64,
+    exits_told: BTreeMap<AccountId, Incarnation>,
+    looked_at: Mono,
+    watching_since: Mono,
+}
+
+/// Runs the controller until the hub is told to end, and waits for what is under way then.
+pub(crate) async fn run(control: Arc<Control>, mut stopped: tokio_watch::Receiver<bool>) {
+    let queue = control.queue.clone();
+    let reconcile = move |key: Key| {
+        let control = control.clone();
+        async move {
+            match key {
+                Key::Hub => control.look_at_everything().await.map(Requeue::After),
+                Key::Account(id) => control.look_at(&id).await.map(|()| Requeue::WhenAsked),
+            }
+        }
+    };
+    let ended = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    controller::run(queue, Retry::default(), reconcile, ended).await;
+}
+
+/// Carries out plans.
+pub(crate) struct Control {
+    epoch: u64,
+    fixed: Fixed,
+    feed: Arc<FeedHandle>,
+    manager: Arc<GatewayManager>,
+    outbox: Outbox,
+    queue: Queue,
+    launches: AtomicU64,
+    state: Mutex<State>,
+    /// Route tables reach the feed in the order of their revisions.
+    routing: tokio::sync::Mutex<()>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        epoch: u64,
+        loaded: &LoadedSettings,
+        feed: Arc<FeedHandle>,
+        manager: Arc<GatewayManager>,
+        outbox: Outbox,
+        queue: Queue,
+    ) -> Self {
+        let now = clock::now().mono;
+        let state = State { looked_at: now, watching_since: now, ..State::default() };
+        Self {
+            epoch,
+            fixed: Fixed::from(loaded),
+            feed,
+            manager,
+            outbox,
+            queue,
+            launches: AtomicU64::new(0),
+            state: Mutex::new(state),
+            routing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A complete read of the accounts: from now on this is desired.
+    pub(crate) fn accounts_changed(&self, accounts: Vec<MarketDataAccount>) {
+        let wanted: BTreeSet<AccountId> = accounts.iter().map(|a| a.id.clone()).collect();
+        let views = self.manager.observe();
+        let mut state = self.state();
+        let unread = state.pipes.all();
+        let busy = views
+            .into_iter()
+            .filter(|(_, view)| view.process.is_some() || view.last_incarnation().is_some_and(|i| unread.contains(&i)));
+        state.slots.assign(&wanted, &busy.map(|(id, _)| id).collect());
+        state.desired = Some(Arc::new(DesiredState::new(&self.fixed, &state.slots, accounts)));
+        drop(state);
+        self.queue.wake(Key::Hub);
+    }
+
+    /// The feed is done with a pipe. One that held what is no tick ends its worker, and only that one.
+    pub(crate) fn pipe_ended(&self, incarnation: Incarnation, broken: Option<String>) {
+        self.state().pipes.ended(incarnation);
+        if let Some(why) = broken {
+            let views = self.manager.observe();
+            let whose = views.iter().find(|(_, v)| v.process.as_ref().is_some_and(|p| p.incarnation == incarnation));
+            if let Some((id, _)) = whose {
+                error!(account = %id, %incarnation, why, "the tick pipe is broken; its worker is ended");
+                self.outbox.hub_event(Some(id), "TickPipeBroken", format!("the tick pipe is broken: {why}"));
+                if let Err(refused) = self.manager.kill(id, incarnation) {
+                    info!(account = %id, %incarnation, %refused, "it had gone already");
+                }
+            }
+        }
+        self.queue.wake(Key::Hub);
+    }
+
+    /// The feed's full report.
+    pub(crate) fn pipes_reported(&self, read: &[Incarnation]) {
+        if self.state().pipes.report(read) {
+            self.queue.wake(Key::Hub);
+        }
+    }
+
+    /// Counters of every source there was.
+    pub(crate) fn source_vitals(&self) -> BTreeMap<AccountId, Arc<SourceVitals>> {
+        self.state().vitals.clone()
+    }
+
+    /// Counters of the feed.
+    pub(crate) fn feed_vitals(&self) -> Arc<FeedVitals> {
+        self.feed.vitals().clone()
+    }
+
+    /// Events that were lost because the database was away for too long.
+    pub(crate) fn events_dropped(&self) -> u64 {
+        self.outbox.dropped()
+    }
+
+    /// Desired and observed state, and the plan for them; `None` before the accounts were read once.
+    fn plan(&self) -> Option<(Arc<DesiredState>, Observed, Plan)> {
+        let gateways = self.manager.observe();
+        let now = clock::now();
+        let mut state = self.state();
+        if now.mono.ms_since(state.looked_at) > STANDSTILL_MS {
+            state.watching_since = now.mono;
+        }
+        state.looked_at = now.mono;
+        let desired = state.desired.clone()?;
+        let observed = Observed { gateways, attached: state.pipes.all(), watching_since: state.watching_since };
+        drop(state);
+        let plan = plan(&desired.desired, &observed, now);
+        Some((desired, observed, plan))
+    }
+
+    async fn look_at_everything(&self) -> Result<Duration, String> {
+        let resync = Duration::from_millis(RESYNC_MS);
+        let Some((_, observed, plan)) = self.plan() else { return Ok(resync) };
+        self.tell_exits(&observed);
+        self.tell_statuses(&plan);
+        self.route(&plan).await?;
+        for incarnation in &plan.detach {
+            self.ask_feed(FeedCommand::Detach { incarnation: *incarnation }).await?;
+        }
+        for action in &plan.actions {
+            self.queue.wake(Key::Account(action.account().clone()));
+        }
+        let now = clock::now().mono;
+        Ok(plan.wake_at.map_or(resync, |at| now.until(at)).min(resync))
+    }
+
+    async fn look_at(&self, id: &AccountId) -> Result<(), String> {
+        let Some((desired, _, plan)) = self.plan() else { return Ok(()) };
+        for action in plan.actions.into_iter().filter(|a| a.account() == id) {
+            match action {
+                Action::Start { account, after } => self.launch(&desired, &account, after).await?,
+                Action::Terminate { account, incarnation } => {
+                    info!(%account, %incarnation, "TERM");
+                    self.manager.terminate(&account, incarnation).map_err(|e| e.to_string())?;
+                }
+                Action::Kill { account, incarnation } => {
+                    warn!(%account, %incarnation, "KILL: it did not leave in time");
+                    self.manager.kill(&account, incarnation).map_err(|e| e.to_string())?;
+                }
+            }
+        }
+        self.queue.wake(Key::Hub);
+        Ok(())
+    }
+
+    async fn launch(&self, desired: &DesiredState, id: &AccountId, after: Option<Incarnation>) -> Result<(), String> {
+        let account = desired.accounts.get(id).ok_or("the account is gone")?.clone();
+        let library = self.fixed.libraries.get(&account.settings.library).ok_or("the library is gone")?.clone();
+        let contracts = desired.desired.contracts_of(account.gateway).cloned().collect();
+        let dialect = Dialect::from(account.gateway);
+        let incarnation = Incarnation { epoch: self.epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
+        let launch = Launch { account, incarnation, after, library, contracts };
+        let launched = self.manager.start(launch).await.map_err(|e| format!("not started: {e}"))?;
+        info!(account = %id, %incarnation, pid = launched.pid, "started");
+        self.outbox.hub_event(Some(id), "ProcessStarted", format!("started as process {}", launched.pid));
+        let (slot, vitals) = {
+            let mut state = self.state();
+            state.pipes.attached(incarnation);
+            (state.slots.get(id), state.vitals.entry(id.clone()).or_default().clone())
+        };
+        let slot = slot.ok_or("the account has no slot")?;
+        // Its routes stand before its first tick can come.
+        if let Some((_, _, plan)) = self.plan() {
+            self.route(&plan).await?;
+        }
+        let (account, ticks) = (id.clone(), launched.ticks);
+        self.ask_feed(FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals }).await
+    }
+
+    /// Makes the feed's route table what the plan says, if it is not.
+    async fn route(&self, plan: &Plan) -> Result<(), String> {
+        let _in_order = self.routing.lock().await;
+        let table = {
+            let mut state = self.state();
+            let masks: BTreeMap<Contract, SourceMask> = plan
+                .routes
+                .iter()
+                .map(|(contract, ids)| {
+                    let slots = ids.iter().filter_map(|id| state.slots.get(id));
+                    (contract.clone(), slots.fold(SourceMask::NONE, SourceMask::with))
+                })
+                .collect();
+            if masks == state.routed {
+                return Ok(());
+            }
+            state.routed = masks;
+            state.routes_revision += 1;
+            let routes = state.routed.iter().map(|(c, sources)| Route { contract: c.clone(), sources: *sources });
+            Arc::new(RouteTable { revision: state.routes_revision, routes: routes.collect() })
+        };
+        self.ask_feed(FeedCommand::Routes(table)).await.inspect_err(|_| self.state().routed.clear())
+    }
+
+    async fn ask_feed(&self, mut command: FeedCommand) -> Result<(), String> {
+        for _ in 0..FEED_TRIES_MAX {
+            match self.feed.send(command) {
+                Ok(()) => return Ok(()),
+                Err(busy) => command = busy.0,
+            }
+            tokio::time::sleep(FEED_RETRY).await;
+        }
+        Err("the feed takes no commands".into())
+    }
+
+    fn tell_exits(&self, observed: &Observed) {
+        for (id, view) in &observed.gateways {
+            let mut state = self.state();
+            let told = state.exits_told.get(id).copied();
+            let news: Vec<&Exit> = view.exits.iter().filter(|e| told.is_none_or(|t| e.incarnation > t)).collect();
+            if let Some(last) = news.last() {
+                state.exits_told.insert(id.clone(), last.incarnation);
+            }
+            drop(state);
+            for exit in news {
+                self.tell_exit(id, exit);
+            }
+        }
+    }
+
+    fn tell_exit(&self, id: &AccountId, exit: &Exit) {
+        let message =
+            exit.bye.as_ref().map_or_else(|| exit.reason.to_string(), |bye| format!("{}: {bye}", exit.reason));
+        if exit.asked {
+            info!(account = %id, incarnation = %exit.incarnation, message, "ended, as asked");
+        } else {
+            let last_lines = exit.stderr.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" | ");
+            error!(account = %id, incarnation = %exit.incarnation, message, last_lines, "a gateway process ended by itself");
+        }
+        self.outbox.hub_event(Some(id), "ProcessExited", message);
+    }
+
+    fn tell_statuses(&self, plan: &Plan) {
+        let mut state = self.state();
+        for (id, status) in &plan.statuses {
+            let before = state.statuses.get(id);
+            if before.is_none_or(|b| b.phase != status.phase) {
+                info!(account = %id, phase = ?status.phase, why = status.why, "phase");
+            }
+            for condition in &status.conditions {
+                let same = |c: &&mdhub_spec::condition::Condition| {
+                    c.kind == condition.kind && c.status == condition.status && c.reason == condition.reason
+                };
+                if before.is_none_or(|b| !b.conditions.iter().any(|c| same(&c))) {
+                    info!(account = %id, condition = ?condition.kind, status = ?condition.status, reason = condition.reason, message = condition.message, "condition");
+                }
+            }
+        }
+        state.statuses.clone_from(&plan.statuses);
+    }
+}

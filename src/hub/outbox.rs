@@ -1,0 +1,77 @@
+//! Events on their way to the database. It may be away: then they wait, a bounded number of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mdhub_spec::account::AccountId;
+use mdhub_spec::ports::{AccountStore, Event};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use crate::clock;
+
+/// Events that may wait for the database.
+const EVENTS_WAITING_MAX: usize = 4_096;
+
+/// From one try to the next while the database is away.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// At the hub's end, the time that is left for what still waits.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Takes events; never waits.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    sender: mpsc::Sender<Event>,
+    dropped: Arc<AtomicU64>,
+    writer: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Starts the task that writes to `store`.
+pub(crate) fn start(store: Arc<dyn AccountStore>) -> Outbox {
+    let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
+    let writer = tokio::spawn(write(store, receiver));
+    Outbox { sender, dropped: Arc::default(), writer: Arc::new(tokio::sync::Mutex::new(Some(writer))) }
+}
+
+async fn write(store: Arc<dyn AccountStore>, mut receiver: mpsc::Receiver<Event>) {
+    while let Some(event) = receiver.recv().await {
+        let mut told = false;
+        while let Err(e) = store.append_event(event.clone()).await {
+            if !told {
+                warn!(error = %e, "events wait for the database");
+                told = true;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+impl Outbox {
+    /// Writes down something that the hub did or saw.
+    pub(crate) fn hub_event(&self, account: Option<&AccountId>, reason: &str, message: String) {
+        let at_ms = clock::now().wall_ms();
+        let event = Event { at_ms, account: account.cloned(), actor: "hub".into(), reason: reason.into(), message };
+        if self.sender.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Events that found the outbox full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Lets what waits be written, for a short while.
+    pub(crate) async fn close(&self) {
+        let deadline = tokio::time::Instant::now() + CLOSING;
+        while self.sender.capacity() < EVENTS_WAITING_MAX && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if let Some(writer) = self.writer.lock().await.take() {
+            writer.abort();
+        }
+    }
+}

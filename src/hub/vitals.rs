@@ -1,0 +1,65 @@
+//! Counters for people and scripts: `vitals.json` in the data directory, rewritten every second.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mdhub_spec::plane::SourceVitals;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch as tokio_watch;
+use tracing::warn;
+
+use crate::data_dir::DataDir;
+
+use super::control::Control;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Writes until the hub ends.
+pub(crate) async fn run(data: DataDir, control: Arc<Control>, mut stopped: tokio_watch::Receiver<bool>) {
+    let mut failing = false;
+    loop {
+        let failed = write(&data, &control);
+        if failed && !failing {
+            warn!("vitals.json cannot be written; everything else goes on");
+        }
+        failing = failed;
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Writes once. Says whether that failed.
+pub(crate) fn write(data: &DataDir, control: &Control) -> bool {
+    let accounts: Map<String, Value> =
+        control.source_vitals().into_iter().map(|(id, vitals)| (id.to_string(), source(&vitals))).collect();
+    let feed = control.feed_vitals();
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let text = json!({
+        "accounts": accounts,
+        "published": read(&feed.published),
+        "peers": read(&feed.peers),
+        "delivered": read(&feed.delivered),
+        "dropped": read(&feed.dropped),
+        "peers_cut": read(&feed.peers_cut),
+        "peers_refused": read(&feed.peers_refused),
+        "feed_events_dropped": read(&feed.events_dropped),
+        "events_dropped": control.events_dropped(),
+    });
+    data.replace("vitals.json", &text.to_string()).is_err()
+}
+
+fn source(vitals: &SourceVitals) -> Value {
+    json!({
+        "received": vitals.total(|e| &e.received),
+        "forwarded": vitals.total(|e| &e.forwarded),
+        "duplicate": vitals.total(|e| &e.duplicate),
+        "late": vitals.total(|e| &e.late),
+        "late_unique": vitals.total(|e| &e.late_unique),
+        "rejected": vitals.total(|e| &e.rejected),
+        "fenced": vitals.total(|e| &e.fenced),
+        "unknown_contract": vitals.unknown_contract.load(Ordering::Relaxed),
+    })
+}

@@ -1,0 +1,97 @@
+//! Reads `mdhub.yaml` and what it points to. Paths in it are relative to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mdhub_gateways::manager::Library;
+use mdhub_spec::contract::Contract;
+use mdhub_spec::settings::Settings;
+
+use crate::Failure;
+
+/// Largest settings or contract file, bytes.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Settings with everything that they point to.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedSettings {
+    pub(crate) settings: Settings,
+    pub(crate) contracts: BTreeSet<Contract>,
+    pub(crate) libraries: BTreeMap<String, Library>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// A sentence with file, place, field, value and what is allowed.
+pub(crate) fn load(path: &Path) -> Result<LoadedSettings, Failure> {
+    let text = read(path)?;
+    let settings = Settings::parse(&path.display().to_string(), &text).map_err(|e| e.to_string())?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    resolve(settings, directory)
+}
+
+/// Resolves what `settings` point to, from `directory`.
+///
+/// # Errors
+/// A contract file that cannot be read, or a line of one that is no contract.
+pub(crate) fn resolve(settings: Settings, directory: &Path) -> Result<LoadedSettings, Failure> {
+    let mut texts = Vec::new();
+    for name in &settings.contracts.files {
+        let path = directory.join(name);
+        texts.push((path.display().to_string(), read(&path)?));
+    }
+    let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let contracts = settings.contracts.resolve(files).map_err(|e| e.to_string())?;
+    let libraries = settings
+        .libraries
+        .iter()
+        .map(|(name, library)| {
+            let path = absolute(directory.join(&library.path));
+            let env = library.env.clone();
+            (name.clone(), Library { path, sha256: library.sha256.clone(), env })
+        })
+        .collect();
+    Ok(LoadedSettings { settings, contracts, libraries })
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(format!("{}: {bytes} bytes: at most {FILE_BYTES_MAX} are read", path.display()));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_settings_file() {
+        let temp = tempfile::tempdir().expect("a directory");
+        fs::write(temp.path().join("night.txt"), "rb2701.SHFE\n").expect("writes");
+        let yaml =
+            "apiVersion: mdhub/v1\nkind: Hub\ncontracts: {files: [night.txt]}\nlibraries: {sim: {path: lib.so}}\n";
+        fs::write(temp.path().join("mdhub.yaml"), yaml).expect("writes");
+        let loaded = load(&temp.path().join("mdhub.yaml")).expect("loads");
+        assert_eq!(loaded.contracts.len(), 1);
+        assert_eq!(loaded.libraries["sim"].path, temp.path().join("lib.so"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let missing = temp.path().join("none.yaml");
+        assert!(load(&missing).is_err_and(|e| e.contains("none.yaml")));
+        fs::write(temp.path().join("m.yaml"), "apiVersion: mdhub/v1\nkind: Hub\ncontracts: {files: [gone.txt]}\n")
+            .expect("writes");
+        assert!(load(&temp.path().join("m.yaml")).is_err_and(|e| e.contains("gone.txt")));
+    }
+}
