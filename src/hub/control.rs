@@ -16,6 +16,7 @@ use mdhub_gateways::manager::{GatewayManager, Launch};
 use mdhub_reconciler::controller::{self, Requeue, Retry};
 use mdhub_reconciler::plan::{AccountStatus, Action, Observed, Plan, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
+use mdhub_spec::condition::Condition;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, FeedVitals, Route, RouteTable, SourceMask, SourceVitals};
 use mdhub_spec::process::{Exit, Incarnation};
@@ -335,12 +336,12 @@ impl Control {
             if before.is_none_or(|b| b.phase != status.phase) {
                 info!(account = %id, phase = ?status.phase, why = status.why, "phase");
             }
-            for condition in &status.conditions {
-                let same = |c: &&mdhub_spec::condition::Condition| {
-                    c.kind == condition.kind && c.status == condition.status && c.reason == condition.reason
-                };
-                if before.is_none_or(|b| !b.conditions.iter().any(|c| same(&c))) {
-                    info!(account = %id, condition = ?condition.kind, status = ?condition.status, reason = condition.reason, message = condition.message, "condition");
+            let Some(before) = before else { continue };
+            for now in &status.conditions {
+                let same = |c: &Condition| c.kind == now.kind && c.status == now.status && c.reason == now.reason;
+                if !before.conditions.iter().any(same) {
+                    let Condition { kind, status, reason, message } = now;
+                    info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition");
                 }
             }
         }
