@@ -266,6 +266,13 @@ impl GatewayManager {
         self.signal(id, incarnation, Signal::KILL)
     }
 
+    /// Ends a process that broke the protocol: KILL. Unlike [`Self::kill`] nobody asked for its end, so its exit counts
+    /// for the backoff; `why` becomes its last line.
+    pub fn condemn(&self, id: &AccountId, incarnation: Incarnation, why: &str) {
+        self.shared.state().kill_unasked(id, incarnation, Some(why), clock::mono());
+        self.shared.changed(id);
+    }
+
     fn signal(&self, id: &AccountId, incarnation: Incarnation, signal: Signal) -> Result<(), Refused> {
         self.shared.state().signal(id, incarnation, signal, clock::mono())?;
         self.shared.changed(id);

@@ -162,9 +162,7 @@ impl Control {
             if let Some((id, _)) = whose {
                 error!(account = %id, %incarnation, why, "the tick pipe is broken; its worker is ended");
                 self.outbox.hub_event(Some(id), "TickPipeBroken", format!("the tick pipe is broken: {why}"));
-                if let Err(refused) = self.manager.kill(id, incarnation) {
-                    info!(account = %id, %incarnation, %refused, "it had gone already");
-                }
+                self.manager.condemn(id, incarnation, &format!("its tick pipe is broken: {why}"));
             }
         }
         self.queue.wake(Key::Hub);

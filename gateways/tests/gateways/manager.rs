@@ -42,6 +42,17 @@ async fn a_process_that_is_deaf_to_term_ends_by_kill() {
     assert_eq!((living(launched.pid), is_there(launched.pid)), (vec![], false));
 }
 
+#[tokio::test]
+async fn a_condemned_process_ends_at_once_and_its_exit_counts_as_its_own() {
+    let hub = Hub::new(act());
+    let id = ID.parse().expect("a slug");
+    let (_, life) = hub.start(ID, &acting("stubborn")).await.expect("starts");
+    hub.manager.condemn(&id, life, "it sent rubbish");
+    let exit = hub.exit(ID, life).await;
+    assert_eq!((exit.reason, exit.asked), (ExitReason::Signal(9), false));
+    assert_eq!(exit.stderr.last().map(String::as_str), Some("killed by the hub: it sent rubbish"));
+}
+
 fn ignores_term(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).map(str::trim);
