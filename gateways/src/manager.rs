@@ -267,7 +267,7 @@ impl GatewayManager {
     }
 
     /// Ends a process that broke the protocol: KILL. Unlike [`Self::kill`] nobody asked for its end, so its exit counts
-    /// for the backoff; `why` becomes its last line.
+    /// for the backoff; `why` stands among its last lines.
     pub fn condemn(&self, id: &AccountId, incarnation: Incarnation, why: &str) {
         self.shared.state().kill_unasked(id, incarnation, Some(why), clock::mono());
         self.shared.changed(id);

@@ -211,6 +211,10 @@ def test_hostile_peers_cost_a_healthy_subscriber_nothing(demo: Demo) -> None:
 def test_a_peer_that_never_finishes_its_handshake_is_cut(hubs: Hubs) -> None:
     publish = {"listen": "tcp://127.0.0.1:0", "handshake_timeout_ms": 500}
     hub = hubs.run(settings(hubs.directory, live_world(), FUTURES, publish=publish))
-    for peer in hostile_peers.throw(hub.listening().zmq, 1, 14):
-        with peer:
-            assert hostile_peers.cut(peer, 10), "it is still connected"
+    for opening in (b"", hostile_peers.GREETING[:20], hostile_peers.GREETING):
+        with hostile_peers.connect(hub.listening().zmq) as peer:
+            peer.sendall(opening)
+            assert hostile_peers.cut(peer, 10), f"after {opening!r} it is still connected"
+    with hostile_peers.connect(hub.listening().zmq) as peer:
+        peer.sendall(hostile_peers.GREETING + hostile_peers.READY)
+        assert not hostile_peers.cut(peer, 1.5), "a peer that did finish it was cut"

@@ -38,7 +38,7 @@ class Watched:
         return [tick for tick in self.subscriber.ticks() if tick.payload["source"] != "sopt-main"]
 
     def assert_nothing_was_lost(self) -> None:
-        """No gap in seq, no tid twice, no silence; and as many ticks came as the fronts handed over different records."""
+        """No gap in seq, no tid twice, no silence; and as many ticks came as the fronts handed over different ones."""
         assert self.subscriber.disconnects == 0
         assert_unbroken(self.subscriber.by_topic())
         for earlier, later in pairwise(self.futures()):
@@ -49,9 +49,7 @@ class Watched:
         handed_over = sum(moment < cut_ns for moment in moments)
         offset_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - time.time_ns()
         published = sum(tick.payload["ingress_ns"] + offset_ns < cut_ns for tick in self.futures())
-        assert published == handed_over, (
-            f"{handed_over} different snapshots were handed over, {published} were published"
-        )
+        assert published == handed_over, f"{handed_over} different ones were handed over, {published} published"
 
     def _first_hand_overs(self) -> list[int]:
         """When each record was first handed over, as far as both fronts have written it down."""

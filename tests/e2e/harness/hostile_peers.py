@@ -6,8 +6,8 @@ import random
 import socket
 from collections.abc import Callable
 
-_GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" + b"\0" * 31
-_READY = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB"
+GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" + b"\0" * 31
+READY = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB"
 
 
 def openings(seed: int, count: int) -> list[bytes]:
@@ -15,22 +15,27 @@ def openings(seed: int, count: int) -> list[bytes]:
     draw = random.Random(seed)
     kinds: list[Callable[[], bytes]] = [
         lambda: draw.randbytes(draw.randint(1, 8_192)),
-        lambda: _GREETING[: draw.randint(1, len(_GREETING) - 1)],
-        lambda: _GREETING + draw.randbytes(4_096),
-        lambda: _GREETING + _READY + draw.randbytes(8_192),
-        lambda: _GREETING + _READY + b"\x02\xff\xff\xff\xff\xff\xff\xff\xff" + draw.randbytes(64),
-        lambda: _GREETING + _READY + b"\x00\x01\x01" * 5_000,
+        lambda: GREETING[: draw.randint(1, len(GREETING) - 1)],
+        lambda: GREETING + draw.randbytes(4_096),
+        lambda: GREETING + READY + draw.randbytes(8_192),
+        lambda: GREETING + READY + b"\x02\xff\xff\xff\xff\xff\xff\xff\xff" + draw.randbytes(64),
+        lambda: GREETING + READY + b"\x00\x01\x01" * 5_000,
         lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ]
     return [kinds[index % len(kinds)]() for index in range(count)]
 
 
+def connect(endpoint: str) -> socket.socket:
+    """A bare TCP connection."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=5)
+
+
 def throw(endpoint: str, seed: int, count: int) -> list[socket.socket]:
     """Opens `count` connections and sends each its bytes; returns those that are still open."""
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     held = []
     for index, opening in enumerate(openings(seed, count)):
-        peer = socket.create_connection((host, int(port)), timeout=5)
+        peer = connect(endpoint)
         try:
             peer.sendall(opening)
         except OSError:

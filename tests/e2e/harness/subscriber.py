@@ -69,6 +69,7 @@ class Subscriber:
                 frames = self._socket.recv_multipart()
                 self._raw.append((time.monotonic(), frames))
         self._socket.disable_monitor()
+        self._monitor.close()
         self._socket.close()
         self._context.term()
 
