@@ -1,4 +1,5 @@
 //! Fronts of one market: the same records, each with its own delay and losses.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
 //! The synthetic market has the properties that were measured on the real one, and is the same wherever one looks.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::collections::HashSet;
 
