@@ -15,11 +15,13 @@ pub(crate) fn real_ns() -> u64 {
     t.tv_sec.cast_unsigned() * 1_000_000_000 + t.tv_nsec.cast_unsigned()
 }
 
-/// Calls `send` `rate` times a second until it fails. A beat that was missed is not made up for.
+/// Calls `send` `rate` times a second until it fails: every millisecond its share, as the simulated market does, whose
+/// snapshots have whole milliseconds. A beat that was missed is not made up for.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and keeps a pace")]
 pub(crate) fn paced(rate: &str, mut send: impl FnMut() -> Result<(), Failure>) -> Result<(), Failure> {
     let rate: u32 = rate.parse().map_err(|_| format!("rate {rate:?}: a number is needed"))?;
-    let gap = Duration::from_secs(1) / rate;
+    let burst = (rate / 1_000).max(1);
+    let gap = Duration::from_secs(1) * burst / rate;
     let mut next = Instant::now();
     loop {
         next += gap;
@@ -29,7 +31,9 @@ pub(crate) fn paced(rate: &str, mut send: impl FnMut() -> Result<(), Failure>) -
         } else {
             next = now;
         }
-        send()?;
+        for _ in 0..burst {
+            send()?;
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `make bench`: what a tick's way costs, beside its peers, in one run.
 //!
 //! Every row is measured between two processes on this machine, at the same rate and with payloads of the same size, and
-//! repeated; medians are reported. The senders' loads are spread evenly over time, as a live market's are not: a burst
-//! measures the queue, not the path.
+//! repeated; medians are reported. All senders have the same beat: each millisecond its share of the rate. A large burst
+//! would measure the queue, not the path.
 //!
 //! | row | path |
 //! |---|---|
