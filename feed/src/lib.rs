@@ -10,7 +10,7 @@
 //! | [`arbitrate`] | which copy of a snapshot is published | yes |
 //! | [`encode`] | the payload, version 1 | yes |
 //! | `contracts`, `engine` | all of these together, for all contracts | yes |
-//! | `thread` | epoll, pipes, clocks: the one thread | no |
+//! | `thread`, `clock` | epoll, pipes, time: the one thread | no |
 //! | `handle` | the running feed from outside | no |
 //! | [`zmtp`] | the PUB server | no |
 //!
@@ -18,6 +18,7 @@
 
 pub mod arbitrate;
 pub mod cleanse;
+mod clock;
 mod contracts;
 pub mod encode;
 mod engine;

@@ -1,7 +1,7 @@
 //! The one thread of the feed: epoll over tick pipes, subscribers and an eventfd for commands.
 //!
 //! A round: wait; obey commands; let every descriptor that is ready have one bounded turn; flush. So no source starves
-//! another, and a batch of ticks costs a subscriber one system call. The only clock reads of the tick path are here.
+//! another, and a batch of ticks costs a subscriber one system call.
 
 mod pipe;
 
@@ -19,9 +19,9 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
-use rustix::time::ClockId;
 
 use crate::cleanse::Rules;
+use crate::clock::{mono, real_ns};
 use crate::engine::{Engine, Source};
 use crate::handle::{FeedConfig, FeedHandle};
 use crate::normalise::DayRule;
@@ -81,19 +81,6 @@ pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     feed.vitals.beat_mono_ns.store(feed.now.0, Relaxed);
     let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run())?;
     Ok(FeedHandle { commands, wake, vitals, rule_vitals, lag_vitals, listen_addr, thread })
-}
-
-#[expect(clippy::disallowed_methods, reason = "the edge of the data plane: ages and deadlines come from here")]
-fn mono() -> Mono {
-    let t = rustix::time::clock_gettime(ClockId::Monotonic);
-    Mono(t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs())
-}
-
-/// Nanoseconds since the epoch.
-#[expect(clippy::disallowed_methods, reason = "the edge of the data plane: a tick's egress is stamped here")]
-fn real_ns() -> u64 {
-    let t = rustix::time::clock_gettime(ClockId::Realtime);
-    t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
 }
 
 /// A tick pipe and whose it is.
@@ -244,11 +231,12 @@ impl Feed {
     }
 
     fn end(&mut self, index: usize, end: PipeEnd) {
-        // Closing the descriptor takes it out of epoll: nobody else holds it open.
         let Some(Attached { incarnation, pipe, .. }) = self.pipes.get_mut(index).and_then(Option::take) else { return };
         if let Err(errno) = epoll::delete(&*self.epoll, pipe.fd()) {
             tracing::warn!(%incarnation, "epoll did not know its tick pipe: {errno}");
         }
+        // Whoever hears of the end finds the pipe closed.
+        drop(pipe);
         match &end {
             PipeEnd::BadFrame(why) => tracing::error!(%incarnation, "its tick pipe is closed: {why}"),
             PipeEnd::Drained | PipeEnd::Detached => {

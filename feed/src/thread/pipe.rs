@@ -88,6 +88,28 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_is_bounded_and_the_end_comes_after_the_last_tick() {
+        let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+        rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20).expect("a size");
+        rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).expect("non-blocking");
+        let mut pipe = Pipe::new(reader);
+        let mut volumes = Vec::new();
+        assert_eq!(pipe.turn(&mut |_| ()), Turn::Open, "nothing has come");
+        let bytes = ticks(0..1000);
+        assert_eq!(rustix::io::write(&writer, &bytes[..bytes.len() - 1]), Ok(bytes.len() - 1));
+        drop(writer);
+        assert_eq!(pipe.turn(&mut |raw| volumes.push(raw.volume.get())), Turn::Open);
+        assert!(volumes.len() <= TURN_BYTES / TICK_FRAME_BYTES, "{} ticks in one turn", volumes.len());
+        let end = loop {
+            match pipe.turn(&mut |raw| volumes.push(raw.volume.get())) {
+                Turn::Open => {}
+                Turn::Ended(end) => break end,
+            }
+        };
+        assert_eq!((end, volumes), (PipeEnd::Drained, (0..999).collect()));
+    }
+
+    #[test]
     fn whole_frames_are_taken_and_a_torn_one_is_left() {
         let bytes = ticks(0..3);
         for torn in [0, 1, 5, TICK_FRAME_BYTES - 1] {

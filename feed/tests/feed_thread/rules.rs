@@ -1,0 +1,55 @@
+//! What cleansing rejects is counted by rule, by source and by exchange.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use mdhub_spec::contract::Exchange;
+use mdhub_spec::raw_tick::{RawTick, field};
+use mdhub_spec::settings::{Rule, RuleMode};
+
+use crate::rig::{Front, Rig, config, record, slots};
+use crate::subscriber::Subscriber;
+
+/// One of each fault, then a good tick.
+fn deliver_faults(front: &mut Front) {
+    front.deliver(&record("rb2701", 1, 1));
+    front.deliver(&RawTick { update_time: [0; 9], ..record("IF2612", 1, 1) });
+    front.deliver(&RawTick { update_time: field(b"99:99:99"), ..record("IF2612", 1, 1) });
+    front.deliver(&RawTick { trading_day: [0; 9], action_day: [0; 9], ..record("IF2612", 1, 1) });
+    front.deliver(&record("IF2612", 1, 1));
+}
+
+fn counts(rig: &Rig, of: impl Fn(Rule) -> u64) -> [u64; 4] {
+    let [unknown, no_time, bad_time] = Rule::ALL.map(of);
+    [unknown, no_time, bad_time, rig.feed().rule_vitals().unpublishable()]
+}
+
+#[test]
+fn each_rule_rejects_its_own_and_a_good_tick_passes() {
+    let mut rig = Rig::start(config());
+    rig.route(&[("IF2612.CFFEX", slots(&[0]))]);
+    let mut front = rig.ctp(0);
+    let subscriber = Subscriber::start(rig.feed().listen_addr(), 1);
+    deliver_faults(&mut front);
+    assert_eq!(subscriber.ticks().len(), 1);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [1, 1, 2, 0]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [0, 0, 0, 0]);
+    let cffex = front.vitals.exchange(Exchange::Cffex);
+    assert_eq!((cffex.received.load(Relaxed), cffex.rejected.load(Relaxed)), (4, 3));
+    assert_eq!(front.vitals.unknown_contract.load(Relaxed), 1);
+    assert!(cffex.last_tick_mono_ns.load(Relaxed) > 0);
+}
+
+#[test]
+fn what_no_rule_may_reject_but_cannot_be_published_is_counted_all_the_same() {
+    let rules =
+        [(Rule::UnknownContract, RuleMode::Shadow), (Rule::NoTime, RuleMode::Off), (Rule::BadTime, RuleMode::Shadow)];
+    let mut rig = Rig::start(mdhub_feed::FeedConfig { rules: rules.into(), ..config() });
+    rig.route(&[("IF2612.CFFEX", slots(&[0]))]);
+    let mut front = rig.ctp(0);
+    let subscriber = Subscriber::start(rig.feed().listen_addr(), 1);
+    deliver_faults(&mut front);
+    assert_eq!(subscriber.ticks().len(), 1);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [0, 0, 0, 4]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [1, 0, 2, 4]);
+    assert_eq!(front.vitals.exchange(Exchange::Cffex).rejected.load(Relaxed), 3);
+}
