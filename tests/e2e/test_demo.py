@@ -57,7 +57,7 @@ def test_every_tick_has_every_field_with_the_right_type_and_its_vt_symbol_as_top
         assert payload["source"] in ACCOUNTS
         assert payload["ingress_ns"] <= payload["egress_ns"]
     unknown = {name for message in watched.received() for name in message.payload} - set(FIELDS)
-    assert not unknown, f"keys that DESIGN section 2 does not name: {unknown}"
+    assert not unknown, f"keys that the README does not name: {unknown}"
 
 
 def test_a_field_check_can_fail(watched: Subscriber) -> None:

@@ -1,4 +1,4 @@
-"""What a payload must look like: DESIGN section 2, restated field by field."""
+"""What a payload must look like: the README's table, restated field by field."""
 
 from __future__ import annotations
 
