@@ -21,7 +21,7 @@ pub(crate) const UNROUTED_MAX: usize = 20_000;
 pub(crate) struct ContractState {
     pub(crate) exchange: Exchange,
     pub(crate) topic: TopicId,
-    /// Whose ticks count; nobody's when it is not routed.
+    /// Whose ticks count, while it is routed.
     pub(crate) sources: SourceMask,
     pub(crate) identity: Identity,
     pub(crate) fields: ContractFields,
@@ -67,9 +67,6 @@ impl Contracts {
         let same = |(a, b): (&Route, &Route)| a.contract == b.contract;
         let only_sources_changed =
             self.table.routes.len() == table.routes.len() && self.table.routes.iter().zip(&table.routes).all(same);
-        for state in &mut self.states {
-            state.sources = SourceMask::NONE;
-        }
         for route in &table.routes {
             let place = self.place_of(&route.contract, topic);
             self.states[place].sources = route.sources;

@@ -125,7 +125,9 @@ impl Feed {
             }
             self.now = mono();
             self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
-            if ready.is_empty() || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
+            let reports = self.now >= self.report_at;
+            // Nobody wakes it when the handle is dropped: it looks with every report, however busy it is.
+            if reports || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
                 self.obey();
             }
             for event in ready.drain(..) {
@@ -136,7 +138,7 @@ impl Feed {
                 }
             }
             self.flush();
-            if self.now >= self.report_at {
+            if reports {
                 self.report();
             }
         }
