@@ -12,8 +12,6 @@
 //! from 05:00 to 18:00 it is that day, from 18:00 the date of the trading day before, and until 05:00 the calendar day
 //! after that one. A date that is empty, unreadable or (as `TradingDay`) on a weekend gives way to the other one.
 
-use std::fmt;
-
 use jiff::civil::{Date, Weekday, date};
 use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::contract::Exchange;
@@ -43,17 +41,6 @@ pub enum TimeFault {
     Millisecond,
     /// Neither `TradingDay` nor `ActionDay` is a date, `YYYYMMDD` from 1990 to 2099.
     Date,
-}
-
-impl fmt::Display for TimeFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoTime => "UpdateTime is empty",
-            Self::TimeOfDay => "UpdateTime is not HH:MM:SS of a day",
-            Self::Millisecond => "UpdateMillisec is not 0 to 999",
-            Self::Date => "neither TradingDay nor ActionDay is a date",
-        })
-    }
 }
 
 /// When a snapshot was taken.
