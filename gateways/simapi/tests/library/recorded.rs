@@ -68,7 +68,7 @@ fn is_row(tick: &Tick, i: usize, absent: f64) {
 }
 
 /// A journal's lines: index -> nanoseconds.
-fn journal(path: &Path) -> BTreeMap<usize, i64> {
+fn journal(path: &Path) -> BTreeMap<u64, i64> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let pair = |line: &str| line.split_once(',').and_then(|(k, ns)| Some((k.parse().ok()?, ns.parse().ok()?)));
     text.lines().map(|line| pair(line).unwrap_or_else(|| panic!("{line:?}"))).collect()
@@ -109,6 +109,21 @@ fn a_recorded_day_comes_through_whole_and_the_journals_tell_of_each_record() {
     }
 }
 
+#[test]
+fn release_waits_for_the_thread_so_that_nothing_comes_later_and_the_journal_is_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = write_world(
+        dir.path(),
+        r#"{"market":{"kind":"synthetic","interval_ms":5},"fronts":{"tcp://a:1":{"journal":"a.journal"}}}"#,
+    );
+    let api = Api::start(Flavour::Ctp, dir.path(), Some(&world), "tcp://a:1");
+    api.connect_and_log_in();
+    assert_eq!(api.subscribe(&["m2701", "m2705", "i2701", "lc2701"]), 0);
+    let taken: Vec<Tick> = (0..100).map(|_| api.tick()).collect();
+    let left = api.release().len();
+    assert_eq!(journal(&dir.path().join("a.journal")).len(), taken.len() + left);
+}
+
 /// A seed by which neither front loses the last row: it tells the test that the day is over.
 fn seed_that_spares_the_last() -> u64 {
     let lost = |seed, share| {
@@ -119,15 +134,15 @@ fn seed_that_spares_the_last() -> u64 {
 }
 
 /// Takes ticks, in order, until the journal holds as many; returns it.
-fn until_whole(path: &Path, api: &Api, mut take: impl FnMut(&Tick)) -> BTreeMap<usize, i64> {
-    let (mut taken, last) = (Vec::new(), ROWS - 1);
+fn until_whole(path: &Path, api: &Api, mut take: impl FnMut(&Tick)) -> BTreeMap<u64, i64> {
+    let (mut taken, last) = (Vec::new(), ROWS as u64 - 1);
     while taken.last() != Some(&last) {
         let tick = api.tick();
         take(&tick);
-        taken.push(usize::try_from(tick.values.volume).expect("a row"));
+        taken.push(u64::try_from(tick.values.volume).expect("a row"));
     }
     assert!(taken.is_sorted());
-    for _ in 0..1_000_000 {
+    for _ in 0..20_000 {
         let noted = journal(path);
         if noted.len() >= taken.len() {
             assert_eq!(noted.keys().copied().collect::<Vec<_>>(), taken);
