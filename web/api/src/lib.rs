@@ -3,9 +3,12 @@
 //! This release answers `GET /health` and nothing else: the REST interface, its authentication and the live stream come
 //! with their own release.
 
+mod limited;
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,11 +17,17 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use limited::Limited;
+
+/// What is under way when the hub ends has this long: a client that never finishes its request does not hold the hub up.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Says whether the hub is well; the error is a sentence for people.
 pub type HealthProbe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Answers on `listener` until `shutdown` resolves, then finishes what is under way.
+/// Answers on `listener` until `shutdown` resolves, then finishes what is under way, for a second at most.
 ///
 /// # Errors
 /// When the listener fails.
@@ -27,7 +36,19 @@ pub async fn serve(
     health: HealthProbe,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(health)).with_graceful_shutdown(shutdown).await
+    let (told, mut closing) = watch::channel(false);
+    let stop = async move {
+        shutdown.await;
+        let _ = told.send(true);
+    };
+    let late = async {
+        let _ = closing.wait_for(|is_told| *is_told).await;
+        tokio::time::sleep(CLOSING).await;
+    };
+    tokio::select! {
+        served = axum::serve(Limited::new(listener), router(health)).with_graceful_shutdown(stop) => served,
+        () = late => Ok(()),
+    }
 }
 
 fn router(health: HealthProbe) -> Router {
@@ -77,6 +98,23 @@ mod tests {
         let (status, body) = get(Arc::new(|| Err("the feed thread is silent for 12 s".into())), "/health").await;
         assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
         assert!(body.contains("the feed thread is silent for 12 s"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_never_finished_does_not_hold_up_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(serve(listener, Arc::new(|| Ok(())), async { drop(ended.await) }));
+        let mut half = TcpStream::connect(address).await.expect("connects");
+        half.write_all(b"GET /hea").await.expect("writes");
+        // Connections are taken in order: once the second is answered, the first was taken.
+        let mut whole = TcpStream::connect(address).await.expect("connects");
+        whole.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("writes");
+        assert!(whole.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0));
+        drop(end);
+        let served = tokio::time::timeout(CLOSING * 10, server).await;
+        assert!(served.is_ok_and(|joined| joined.is_ok_and(|served| served.is_ok())));
     }
 
     #[tokio::test]
