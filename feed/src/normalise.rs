@@ -10,7 +10,7 @@
 //! | any number | NaN, an infinity, or a magnitude of `FLT_MAX` and above (`DBL_MAX` and `FLT_MAX` are both in use) |
 //! | a level of the book | price zero with size zero; also any absent price, and then the size is zero too |
 //! | last, open, high, low | zero while nothing was traded |
-//! | SOPT: limits, close, settlement, average, yesterday's prices | zero, which SOPT writes where CTP writes `DBL_MAX` |
+//! | SOPT: limits, close, settlement, yesterday's prices | zero, which SOPT writes where CTP writes `DBL_MAX` |
 //!
 //! Elsewhere zero and negative prices are real: spreads and TAS have them.
 
@@ -58,13 +58,19 @@ pub fn normalise(
         pre_open_interest: number(raw.pre_open_interest.get()),
         settlement: daily(raw.settlement.get()),
         close_price: daily(raw.close_price.get()),
-        average_price: daily(raw.average_price.get()),
+        average_price: average(raw.average_price.get(), exchange),
         bids: raw.levels.map(|level: RawLevel| quote(level.bid_price.get(), level.bid_volume.get())),
         asks: raw.levels.map(|level: RawLevel| quote(level.ask_price.get(), level.ask_volume.get())),
         flags: 0,
         ingress_mono_ns: raw.ingress_mono_ns.get(),
         ingress_real_ns: raw.ingress_real_ns.get(),
     })
+}
+
+/// The average price without the contract's multiplier. CZCE gives it so; elsewhere the multiplier is in it, and as long
+/// as it is not known the price is absent rather than wrong.
+fn average(value: f64, exchange: Exchange) -> f64 {
+    if exchange == Exchange::Czce { nonzero(value) } else { f64::NAN }
 }
 
 /// NaN for what vendors write where there is no number.
@@ -102,8 +108,11 @@ mod tests {
     }
 
     fn tick_of(raw: &RawTick, dialect: Dialect) -> Tick {
-        let rule = DayRule { calendar: TradingCalendar::shipped(), always_open: false };
-        normalise(raw, dialect, Exchange::Shfe, &rule, &mut DateCache::default()).expect("has a time")
+        normalise(raw, dialect, Exchange::Shfe, &rule(), &mut DateCache::default()).expect("has a time")
+    }
+
+    fn rule() -> DayRule {
+        DayRule { calendar: TradingCalendar::shipped(), always_open: false }
     }
 
     #[test]
@@ -190,7 +199,10 @@ mod tests {
         assert_eq!(prices, [101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0]);
         let prices = [t.limit_down, t.pre_close, t.pre_settlement, t.pre_open_interest, t.settlement, t.close_price];
         assert_eq!(prices, [108.0, 109.0, 110.0, 111.0, 112.0, 113.0]);
-        assert_eq!((t.average_price, t.asks[4]), (114.0, Quote { price: 115.0, volume: 9 }));
+        assert_eq!(t.asks[4], Quote { price: 115.0, volume: 9 });
+        let average = |exchange| normalise(&raw, Dialect::Ctp, exchange, &rule(), &mut DateCache::default());
+        assert_eq!(average(Exchange::Czce).map(|t| t.average_price), Ok(114.0));
+        assert!(average(Exchange::Dce).is_ok_and(|t| t.average_price.is_nan()), "its multiplier is not known");
         assert_eq!((t.volume, t.ingress_mono_ns, t.ingress_real_ns), (7, 11, 12));
         assert_eq!((t.exchange_time_ms, t.trading_day), (1_794_967_200_005, 20_261_118));
     }

@@ -63,7 +63,7 @@ pub struct Tick {
     pub settlement: f64,
     /// Today's close; present after the close.
     pub close_price: f64,
-    /// Volume-weighted average price of the day, as the vendor computes it.
+    /// Volume-weighted average price of the day, without the contract's multiplier.
     pub average_price: f64,
     /// Bids, best first.
     pub bids: [Quote; 5],

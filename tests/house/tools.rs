@@ -39,7 +39,7 @@ fn everything_that_is_missing_is_named_at_once_with_the_command_that_installs_it
     assert!(!ok);
     for part in [
         "cargo 1.94",
-        "sh.rustup.rs",
+        "rustup default stable",
         "cc is missing",
         "apt-get install -y gcc",
         "python3 3.10",
