@@ -10,6 +10,7 @@ use mdhub_spec::ports::StoreError;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::Instant;
 
 use super::fault::{self, Fault};
 
@@ -19,9 +20,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of this release as a reader of the schema: what `schema.reader_min` is compared with.
 const READER: i64 = 1;
 
-/// How often the change to WAL is tried while another program has the file open, and how long between: SQLite does not
-/// wait for that lock by itself.
-const CONNECT_TRIES: u32 = 100;
+/// From one try to connect to the next, for [`BUSY_TIMEOUT`] in all, while another program has the file open: SQLite does
+/// not wait for the lock that the change to WAL takes, but waits for others.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The migrations that this release knows. Those of a newer one are let be, as long as `schema.reader_min` lets us in.
@@ -138,13 +138,15 @@ async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .disable_statement_logging();
-    for _ in 1..CONNECT_TRIES {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
         match options.connect().await {
-            Err(error) if fault::is_busy(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
+            Err(error) if fault::is_busy(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(CONNECT_PAUSE).await;
+            }
             other => return other,
         }
     }
-    options.connect().await
 }
 
 /// What the file holds, seen from this release.

@@ -179,6 +179,18 @@ async fn a_writer_that_holds_the_lock_too_long_is_told_of_while_reads_go_on() {
 }
 
 #[tokio::test]
+async fn a_start_against_a_file_that_another_program_keeps_to_itself_ends_and_says_so() {
+    let hub = Hub::new();
+    drop(hub.open().await);
+    let mut shell = hub.shell().await;
+    for statement in ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", "SELECT count(*) FROM accounts"] {
+        shell.execute(statement).await.expect(statement);
+    }
+    let opened = tokio::time::timeout(std::time::Duration::from_secs(60), hub.try_open()).await;
+    away(&opened.expect("it gives up").map(drop).expect_err("locked"), "is locked by another program");
+}
+
+#[tokio::test]
 async fn a_caller_that_is_cancelled_leaves_nothing_behind() {
     let hub = Hub::new();
     let store = hub.open().await;
