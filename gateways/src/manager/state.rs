@@ -13,7 +13,7 @@ use super::{Refused, group};
 
 /// Ends that are kept for each account.
 const EXITS_MAX: usize = 16;
-/// Lines of stderr that are kept for each process.
+/// Lines of stderr that are kept for each account's process, or for its last one.
 const STDERR_LINES_MAX: usize = 50;
 /// Accounts that are remembered; beyond it the one whose last process ended first is forgotten.
 const ACCOUNTS_MAX: usize = 1024;
@@ -63,6 +63,10 @@ impl Entry {
 
     fn record(&mut self, exit: Exit) {
         self.slot = Slot::Empty;
+        // The lines of the last end are what people look at; those of sixteen would be megabytes, copied with every look.
+        if let Some(before) = self.exits.back_mut() {
+            before.stderr.clear();
+        }
         if self.exits.len() == EXITS_MAX {
             self.exits.pop_front();
         }

@@ -49,6 +49,20 @@ fn the_fence_lets_one_start_pass_and_no_other() {
 }
 
 #[test]
+fn only_the_last_end_keeps_its_lines() {
+    let mut state = running();
+    state.push_line(&id(), LIFE, "first".into());
+    state.ended(&id(), LIFE, ExitReason::Code(1), Mono(6));
+    assert_eq!(state.observe()[&id()].exits[0].stderr, ["first"]);
+    state.reserve(&launching(NEXT), Some(LIFE)).expect("free");
+    state.started(&launching(NEXT), Pid::from_raw(i32::MAX).expect("positive"));
+    state.push_line(&id(), NEXT, "second".into());
+    state.ended(&id(), NEXT, ExitReason::Code(1), Mono(7));
+    let kept: Vec<_> = state.observe()[&id()].exits.iter().map(|exit| exit.stderr.clone()).collect();
+    assert_eq!(kept, [vec![], vec!["second".to_owned()]]);
+}
+
+#[test]
 fn a_signal_for_another_life_is_refused() {
     let mut state = running();
     let refused = state.signal(&id(), NEXT, Signal::TERM, Mono(6));
