@@ -8,10 +8,10 @@ use mdhub_spec::operation::Operation;
 use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
 use serde_json::json;
 
-use crate::Failure;
 use crate::cli::{AccountAction, AccountArgs, AddArgs};
 use crate::clock;
 use crate::data_dir::DataDir;
+use crate::{Failure, complain, say};
 
 /// How often a lost race with another writer is run again.
 const RACES_MAX: u32 = 5;
@@ -48,30 +48,31 @@ async fn list(store: &dyn AccountStore, json: bool) -> Result<(), Failure> {
     let Loaded { accounts, set_aside } = store.load().await.map_err(|e| e.to_string())?;
     if json {
         let rows: Vec<_> = accounts.iter().map(row).collect();
-        println!("{}", serde_json::Value::Array(rows));
+        say(serde_json::Value::Array(rows))?;
     } else {
-        println!(
-            "{:<20} {:<7} {:>8}  {:<8} {:<9} {:<12} FRONTS",
-            "ID", "GATEWAY", "PRIORITY", "ENABLED", "DESIRED", "LIBRARY"
-        );
+        say(line(["ID", "GATEWAY", "PRIORITY", "ENABLED", "DESIRED", "LIBRARY", "FRONTS"]))?;
         for a in &accounts {
             let fronts: Vec<&str> = a.settings.md_address.iter().map(|f| f.as_str()).collect();
-            println!(
-                "{:<20} {:<7} {:>8}  {:<8} {:<9} {:<12} {}",
-                a.id,
+            say(line([
+                a.id.as_str(),
                 a.gateway.as_str(),
-                a.priority,
+                &a.priority.to_string(),
                 if a.is_enabled { "yes" } else { "no" },
                 if a.is_enabled && !a.suspended { "running" } else { "stopped" },
-                a.settings.library,
-                fronts.join(" ")
-            );
+                &a.settings.library,
+                &fronts.join(" "),
+            ]))?;
         }
     }
     for row in set_aside {
-        eprintln!("mdhub: account {}: set aside: {}; the other accounts go on", row.id, row.why);
+        complain(format_args!("account {}: set aside: {}; the other accounts go on", row.id, row.why));
     }
     Ok(())
+}
+
+/// One line of the table.
+fn line([id, gateway, priority, enabled, desired, library, fronts]: [&str; 7]) -> String {
+    format!("{id:<20} {gateway:<7} {priority:>8}  {enabled:<8} {desired:<9} {library:<12} {fronts}")
 }
 
 fn row(a: &MarketDataAccount) -> serde_json::Value {
@@ -107,8 +108,7 @@ async fn insert(store: &dyn AccountStore, add: AddArgs) -> Result<(), Failure> {
     account.check().map_err(|e| format!("account {}: {e}", account.id))?;
     let stored = store.insert(account).await.map_err(|e| e.to_string())?;
     note(store, &stored.id, "Added", "the account was added").await;
-    println!("account {}: added{}", stored.id, if stored.is_enabled { "" } else { ", disabled" });
-    Ok(())
+    say(format_args!("account {}: added{}", stored.id, if stored.is_enabled { "" } else { ", disabled" }))
 }
 
 fn read_password() -> Result<Secret, Failure> {
@@ -125,8 +125,7 @@ async fn operate(store: &dyn AccountStore, id: &AccountId, operation: Operation)
             Ok(stored) => {
                 let what = operation.reason();
                 note(store, id, what, &format!("{what} by hand")).await;
-                println!("account {id}: {what}, generation {}", stored.generation);
-                return Ok(());
+                return say(format_args!("account {id}: {what}, generation {}", stored.generation));
             }
             Err(StoreError::Stale { .. }) => {}
             Err(e) => return Err(e.to_string()),
@@ -141,8 +140,7 @@ async fn delete(store: &dyn AccountStore, id: &AccountId, yes: bool) -> Result<(
     }
     store.delete(id).await.map_err(|e| e.to_string())?;
     note(store, id, "Deleted", "the account was deleted").await;
-    println!("account {id}: deleted");
-    Ok(())
+    say(format_args!("account {id}: deleted"))
 }
 
 /// Writes down who did what. The change itself is already in force, so a failure here is only told.
@@ -155,6 +153,6 @@ async fn note(store: &dyn AccountStore, id: &AccountId, reason: &str, message: &
         message: message.into(),
     };
     if let Err(e) = store.append_event(event).await {
-        eprintln!("mdhub: the change holds, but its event was not written: {e}");
+        complain(format_args!("the change holds, but its event was not written: {e}"));
     }
 }

@@ -1,8 +1,7 @@
 //! `mdhub check`: judges a settings file without running anything.
 
-use crate::Failure;
 use crate::cli::CheckArgs;
-use crate::settings_file;
+use crate::{Failure, logging, say, settings_file};
 
 /// Reads the file and all that it points to, and says what it found.
 ///
@@ -10,6 +9,7 @@ use crate::settings_file;
 /// The first fault, with its place.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let loaded = settings_file::load(&args.config)?;
+    logging::filter(&loaded.settings.logging).map_err(|e| format!("{}: {e}", args.config.display()))?;
     for (name, library) in &loaded.libraries {
         if !library.path.is_file() {
             return Err(format!(
@@ -19,13 +19,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
             ));
         }
     }
-    println!(
+    say(format_args!(
         "{}: valid: {} contracts, {} libraries, ticks on {}, control on {}",
         args.config.display(),
         loaded.contracts.len(),
         loaded.libraries.len(),
         String::from(loaded.settings.publish.listen),
         loaded.settings.http.listen,
-    );
-    Ok(())
+    ))
 }

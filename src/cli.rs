@@ -63,13 +63,13 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PlaceArgs {
     /// Where the database, the sealing key and the runtime files are
-    #[arg(long, env = "MDHUB_DATA_DIR", default_value = "mdhub-data")]
+    #[arg(long, env = "MDHUB_DATA_DIR", default_value = "mdhub-data", global = true)]
     pub(crate) data_dir: PathBuf,
     /// Where the accounts are: sqlite://PATH; by default mdhub.db in the data directory
-    #[arg(long, env = "MDHUB_DATABASE_URL")]
+    #[arg(long, env = "MDHUB_DATABASE_URL", global = true)]
     pub(crate) database_url: Option<String>,
     /// The key that seals account secrets: 32 bytes, base64; by default secret.key in the data directory, made at first use
-    #[arg(long, env = "MDHUB_SECRET_KEY_FILE")]
+    #[arg(long, env = "MDHUB_SECRET_KEY_FILE", global = true)]
     pub(crate) secret_key_file: Option<PathBuf>,
 }
 
@@ -214,6 +214,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_accounts_are_may_stand_before_or_after_what_to_do() {
+        for args in [["mdhub", "account", "list", "--data-dir", "d"], ["mdhub", "account", "--data-dir", "d", "list"]] {
+            let cli = Cli::try_parse_from(args).expect("understood");
+            let Command::Account(account) = cli.command else { panic!("{cli:?}") };
+            assert_eq!(account.place.data_dir, PathBuf::from("d"), "{args:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::cli::{DemoArgs, PlaceArgs};
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, accounts, hub};
+use crate::{Failure, accounts, hub, say};
 
 /// The name under which the demo's accounts know the simulated library.
 const LIBRARY: &str = "sim";
@@ -83,6 +83,8 @@ const ACCOUNTS: [Simulated; 3] = [
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let place = PlaceArgs { data_dir: args.data_dir.clone(), database_url: None, secret_key_file: None };
     let data = DataDir::open(&place)?;
+    // Before anything is written: a hub that runs here must not get back what was deleted in it.
+    let lock = data.lock()?;
     let loaded = settings(&data, &args)?;
     // Accounts that exist are left as they are: what was switched off stays off at the next start.
     let store = accounts::open(&data, None).await?;
@@ -90,14 +92,17 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
         add(&*store, simulated).await?;
     }
     drop(store);
-    hub::run(loaded, data, |at| {
+    hub::run(loaded, data, lock, |at| {
         let zmq = String::from(at.zmq);
-        println!("mdhub demo: three simulated accounts, a market that never closes. Ctrl-C ends it.");
-        println!();
-        println!("health  http://{}/health", at.http);
-        println!("ticks   {zmq}");
-        println!("look    mdhub subscribe rb2701.SHFE --zmq {zmq}");
-        println!("steer   mdhub account list --data-dir {}", args.data_dir.display());
+        say(format_args!(
+            "mdhub demo: three simulated accounts, a market that never closes. Ctrl-C ends it.\n\n\
+             health  http://{}/health\n\
+             ticks   {zmq}\n\
+             look    mdhub subscribe rb2701.SHFE --zmq {zmq}\n\
+             steer   mdhub account list --data-dir {}",
+            at.http,
+            args.data_dir.display()
+        ))
     })
     .await
 }

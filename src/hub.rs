@@ -14,6 +14,7 @@ mod slots;
 mod vitals;
 mod watch;
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,13 +30,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as tokio_watch};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, accounts, logging};
+use crate::{Failure, accounts, logging, say};
 
 use self::control::{Control, Key};
 
@@ -59,26 +60,33 @@ pub(crate) struct Addresses {
 pub(crate) async fn run_from_file(args: RunArgs) -> Result<(), Failure> {
     let loaded = settings_file::load(&args.config)?;
     let data = DataDir::open(&args.place)?;
-    run(loaded, data, |at| {
-        println!("health  http://{}/health", at.http);
-        println!("ticks   {}", String::from(at.zmq));
+    let lock = data.lock()?;
+    run(loaded, data, lock, |at| {
+        say(format_args!("health  http://{}/health\nticks   {}", at.http, String::from(at.zmq)))
     })
     .await
 }
 
-/// Runs a hub until it is told to end.
+/// Runs a hub until it is told to end. It holds `_lock`, that of its data directory, all the while.
 ///
 /// # Errors
 /// Why the hub did not start.
 pub(crate) async fn run(
     loaded: LoadedSettings,
     data: DataDir,
-    started: impl FnOnce(&Addresses),
+    _lock: File,
+    started: impl FnOnce(&Addresses) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let _lock = data.lock()?;
     let _log = logging::start(&loaded.settings.logging)?;
     let mut ends = Ends::listen()?;
-    let store = accounts::open(&data, loaded.settings.database.url.as_deref()).await?;
+    let store = tokio::select! {
+        store = accounts::open(&data, loaded.settings.database.url.as_deref()) => store?,
+        // Another program may lock the database for long.
+        signal = ends.first() => {
+            info!(signal, "the hub ends before it was up");
+            return Ok(());
+        }
+    };
     let http = bind(loaded.settings.http.listen).await?;
     let epoch = clock::now().wall_ns;
     let (feed, feed_events) = start_feed(&loaded, epoch)?;
@@ -98,7 +106,9 @@ pub(crate) async fn run(
     let at = Addresses { http: http.1, zmq: Endpoint(feed.listen_addr()) };
     announce(&data, &at, epoch)?;
     info!(epoch, http = %at.http, ticks = %String::from(at.zmq), contracts = loaded.contracts.len(), "the hub is up");
-    started(&at);
+    if let Err(why) = started(&at) {
+        warn!("{why}; everything else goes on");
+    }
 
     let signal = ends.first().await;
     info!(signal, "the hub ends; a second signal ends it at once");
@@ -129,7 +139,9 @@ pub(crate) async fn run(
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let refused = |e: std::io::Error| {
-        format!("http.listen: {listen}: {e}; choose another address with --http or in the settings")
+        format!(
+            "http.listen: {listen}: {e}; choose another address (the demo's --http, the settings file's http.listen)"
+        )
     };
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;

@@ -14,9 +14,7 @@ const LINES_WAITING_MAX: usize = 8_192;
 /// # Errors
 /// When the filter cannot be understood.
 pub(crate) fn start(logging: &Logging) -> Result<WorkerGuard, Failure> {
-    let filter = EnvFilter::try_new(&logging.filter).map_err(|e| {
-        format!("logging.filter: {:?} is not allowed: {e}; write a level (error, warn, info, debug, trace) or target=level pairs", logging.filter)
-    })?;
+    let filter = filter(logging)?;
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
@@ -25,4 +23,14 @@ pub(crate) fn start(logging: &Logging) -> Result<WorkerGuard, Failure> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(guard)
+}
+
+/// Which lines are wanted.
+///
+/// # Errors
+/// When the filter cannot be understood.
+pub(crate) fn filter(logging: &Logging) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(&logging.filter).map_err(|e| {
+        format!("logging.filter: {:?} is not allowed: {e}; write a level (error, warn, info, debug, trace) or target=level pairs", logging.filter)
+    })
 }

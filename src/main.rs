@@ -24,6 +24,8 @@ mod logging;
 mod settings_file;
 mod subscribe;
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -33,12 +35,28 @@ use crate::cli::{Cli, Command};
 /// A failure, said in a sentence for people.
 type Failure = String;
 
+/// Prints a line. `println!` would end the program where nobody reads it any more, a hub too.
+///
+/// # Errors
+/// When it cannot be written; a reader that has gone is no failure.
+fn say(line: impl Display) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {e}")),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line for people on stderr. Where nobody reads, there is nobody to tell.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "mdhub: {line}");
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("mdhub: {failure}");
+            complain(failure);
             ExitCode::FAILURE
         }
     }

@@ -19,6 +19,7 @@ use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::condition::Condition;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, FeedVitals, Route, RouteTable, SourceMask, SourceVitals};
+use mdhub_spec::ports::SetAside;
 use mdhub_spec::process::{Exit, Incarnation};
 use mdhub_spec::time::Mono;
 use tokio::sync::watch as tokio_watch;
@@ -27,7 +28,7 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::settings_file::LoadedSettings;
 
-use super::desired::{DesiredState, Fixed};
+use super::desired::{DesiredState, Fixed, in_force};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
@@ -139,8 +140,11 @@ impl Control {
     }
 
     /// A complete read of the accounts: from now on this is desired.
-    pub(crate) fn accounts_changed(&self, accounts: Vec<MarketDataAccount>) {
-        let wanted: BTreeSet<AccountId> = accounts.iter().map(|a| a.id.clone()).collect();
+    pub(crate) fn accounts_changed(&self, accounts: Vec<MarketDataAccount>, set_aside: &[SetAside]) {
+        let before = self.state().desired.clone();
+        let accounts = in_force(accounts, set_aside, before.as_deref());
+        // One that is out of the pool needs no place among the sources.
+        let wanted: BTreeSet<AccountId> = accounts.iter().filter(|a| a.is_enabled).map(|a| a.id.clone()).collect();
         let views = self.manager.observe();
         let mut state = self.state();
         let unread = state.pipes.all();
@@ -211,12 +215,13 @@ impl Control {
         let Some((_, observed, plan)) = self.plan() else { return Ok(resync) };
         self.tell_exits(&observed);
         self.tell_statuses(&plan);
+        // First of all: a feed that takes no commands does not keep a process from being ended.
+        for action in &plan.actions {
+            self.queue.wake(Key::Account(action.account().clone()));
+        }
         self.route(&plan).await?;
         for incarnation in &plan.detach {
             self.ask_feed(FeedCommand::Detach { incarnation: *incarnation }).await?;
-        }
-        for action in &plan.actions {
-            self.queue.wake(Key::Account(action.account().clone()));
         }
         let now = clock::now().mono;
         Ok(plan.wake_at.map_or(resync, |at| now.until(at)).min(resync))

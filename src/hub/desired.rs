@@ -7,6 +7,7 @@ use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::SOURCES_MAX;
+use mdhub_spec::ports::SetAside;
 
 use crate::settings_file::LoadedSettings;
 
@@ -47,6 +48,18 @@ impl DesiredState {
     }
 }
 
+/// What a complete read asks for. A row that cannot be used says nothing, least of all that its account is to end: what
+/// was `before` stays in force.
+pub(crate) fn in_force(
+    mut read: Vec<MarketDataAccount>,
+    set_aside: &[SetAside],
+    before: Option<&DesiredState>,
+) -> Vec<MarketDataAccount> {
+    let unusable = set_aside.iter().filter_map(|row| row.id.parse::<AccountId>().ok());
+    read.extend(unusable.filter_map(|id| before?.accounts.get(&id).cloned()));
+    read
+}
+
 /// Why this account cannot be launched as it is; `None` when it can.
 fn problem(fixed: &Fixed, slots: &Slots, account: &MarketDataAccount) -> Option<String> {
     let name = &account.settings.library;
@@ -57,5 +70,44 @@ fn problem(fixed: &Fixed, slots: &Slots, account: &MarketDataAccount) -> Option<
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         ));
     }
-    slots.get(&account.id).is_none().then(|| format!("there are already {SOURCES_MAX} accounts: no more can run"))
+    slots
+        .get(&account.id)
+        .is_none()
+        .then(|| format!("there are already {SOURCES_MAX} enabled accounts: no more can run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mdhub_spec::account::{AccountSettings, GatewayKind, Secret};
+
+    use super::*;
+
+    fn account(id: &str) -> MarketDataAccount {
+        MarketDataAccount {
+            id: id.parse().expect("a slug"),
+            gateway: GatewayKind::Ctp,
+            settings: AccountSettings::from_json(r#"{"md_address":"tcp://a:1","library":"sim"}"#).expect("settings"),
+            password: Secret::default(),
+            priority: 1,
+            is_enabled: true,
+            suspended: false,
+            restart_generation: 0,
+            generation: 1,
+            description: String::new(),
+            created_at_ms: 0,
+            updated_at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_used_leaves_its_account_as_it_was_and_a_missing_one_ends_it() {
+        let fixed = Fixed { contracts: BTreeSet::new(), libraries: BTreeMap::new(), policy: Policy::default() };
+        let before = DesiredState::new(&fixed, &Slots::default(), vec![account("a"), account("b"), account("c")]);
+        let aside = ["b", "never-read", "(row 7)"].map(|id| SetAside { id: id.into(), why: "nonsense".into() });
+        let ids = |before| -> Vec<String> {
+            in_force(vec![account("a")], &aside, before).iter().map(|a| a.id.to_string()).collect()
+        };
+        assert_eq!(ids(Some(&before)), ["a", "b"]);
+        assert_eq!(ids(None), ["a"]);
+    }
 }

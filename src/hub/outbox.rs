@@ -26,17 +26,20 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) struct Outbox {
     sender: mpsc::Sender<Event>,
     dropped: Arc<AtomicU64>,
+    /// Taken, and not yet written.
+    waiting: Arc<AtomicU64>,
     writer: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
 }
 
 /// Starts the task that writes to `store`.
 pub(crate) fn start(store: Arc<dyn AccountStore>) -> Outbox {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-    let writer = tokio::spawn(write(store, receiver));
-    Outbox { sender, dropped: Arc::default(), writer: Arc::new(tokio::sync::Mutex::new(Some(writer))) }
+    let waiting = Arc::<AtomicU64>::default();
+    let writer = tokio::spawn(write(store, receiver, waiting.clone()));
+    Outbox { sender, dropped: Arc::default(), waiting, writer: Arc::new(tokio::sync::Mutex::new(Some(writer))) }
 }
 
-async fn write(store: Arc<dyn AccountStore>, mut receiver: mpsc::Receiver<Event>) {
+async fn write(store: Arc<dyn AccountStore>, mut receiver: mpsc::Receiver<Event>, waiting: Arc<AtomicU64>) {
     while let Some(event) = receiver.recv().await {
         let mut told = false;
         while let Err(e) = store.append_event(event.clone()).await {
@@ -46,6 +49,7 @@ async fn write(store: Arc<dyn AccountStore>, mut receiver: mpsc::Receiver<Event>
             }
             tokio::time::sleep(RETRY).await;
         }
+        waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -54,7 +58,9 @@ impl Outbox {
     pub(crate) fn hub_event(&self, account: Option<&AccountId>, reason: &str, message: String) {
         let at_ms = clock::now().wall_ms();
         let event = Event { at_ms, account: account.cloned(), actor: "hub".into(), reason: reason.into(), message };
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if self.sender.try_send(event).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -67,11 +73,38 @@ impl Outbox {
     /// Lets what waits be written, for a short while.
     pub(crate) async fn close(&self) {
         let deadline = tokio::time::Instant::now() + CLOSING;
-        while self.sender.capacity() < EVENTS_WAITING_MAX && tokio::time::Instant::now() < deadline {
+        // The queue is empty before its last event is written: what counts is what is written.
+        while self.waiting.load(Ordering::Relaxed) > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let lost = self.waiting.load(Ordering::Relaxed);
+        if lost > 0 {
+            warn!(lost, "the database did not take the last events; they are lost");
         }
         if let Some(writer) = self.writer.lock().await.take() {
             writer.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mdhub_store::SealingKey;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_event_is_written_before_the_hub_ends() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let key = SealingKey::read_or_create(&temp.path().join("key")).expect("a key");
+        let url = format!("sqlite://{}", temp.path().join("mdhub.db").display());
+        let store = mdhub_store::open(&url, key).await.expect("opens");
+        let outbox = start(store.clone());
+        outbox.hub_event(None, "Last", String::new());
+        // The writer takes it off the queue and waits for the disk.
+        tokio::task::yield_now().await;
+        outbox.close().await;
+        let events = store.events(10).await.expect("read");
+        assert_eq!(events.iter().map(|e| e.reason.as_str()).collect::<Vec<_>>(), ["Last"]);
     }
 }

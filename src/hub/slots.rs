@@ -1,4 +1,4 @@
-//! Which account has which bit in the route table. An account keeps its slot while it is wanted or still delivers.
+//! Which account has which bit in the route table. An account keeps its slot while it is enabled or still delivers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -57,10 +57,14 @@ async fn read(
     }
     let loaded = store.load().await.map_err(|e| e.to_string())?;
     for row in loaded.set_aside.iter().filter(|row| !set_aside.contains(row)) {
-        warn!(account = row.id, why = row.why, "an account is set aside; the others go on");
+        warn!(
+            account = row.id,
+            why = row.why,
+            "an account's row cannot be used; what was last read of it stays in force"
+        );
     }
+    control.accounts_changed(loaded.accounts, &loaded.set_aside);
     *set_aside = loaded.set_aside;
-    control.accounts_changed(loaded.accounts);
     *known = Some(revision);
     Ok(())
 }
