@@ -3,8 +3,9 @@
 It shares nothing with the hub but the rule: the first copy of a snapshot is published unless a later snapshot was
 published before it. Each snapshot of these days has a time of its own, so a snapshot's place in the file orders it.
 
-A journal says when a front handed a record over, not when the feed read it: on the way there a record may be held up,
-as long as the ticks around it were. Where that could turn the order round, the oracle does not know, and says so.
+A journal says when a front handed a record over, not when the feed read it. On the way there a record may be held up,
+as long as the ticks around it were; and longer, where the copy that was handed over first was not the one that was
+published. Where that could turn the order round, the oracle does not know, and says so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 
 NS_PER_MS = 1_000_000
+
+# How far a hold-up is taken to reach, before and after the moment at which it was seen.
+REACH_NS = 20 * NS_PER_MS
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,35 @@ class Journal:
 
 @dataclass(frozen=True)
 class HoldUps:
-    """How long published ticks took through the hub: moments of ingress (ns, monotonic), in order, and durations."""
+    """How long ticks took from their worker through the hub: moments (ns, monotonic), in order, and durations."""
 
     moments_ns: list[int]
     durations_ns: list[int]
 
-    def worst_around(self, moment_ns: int, reach_ns: int = 50 * NS_PER_MS) -> int:
-        """The longest that any tick took which came in within `reach_ns` of `moment_ns`."""
-        first = bisect.bisect_left(self.moments_ns, moment_ns - reach_ns)
-        end = bisect.bisect_right(self.moments_ns, moment_ns + reach_ns)
-        return max(self.durations_ns[first:end], default=reach_ns)
+    @classmethod
+    def of(cls, samples: list[tuple[int, int]]) -> HoldUps:
+        """From (moment, duration) pairs in any order."""
+        ordered = sorted(samples)
+        return cls([moment for moment, _ in ordered], [took for _, took in ordered])
+
+    def worst_around(self, moment_ns: int) -> int:
+        """The longest that any tick took which came in within REACH_NS of `moment_ns`."""
+        first = bisect.bisect_left(self.moments_ns, moment_ns - REACH_NS)
+        end = bisect.bisect_right(self.moments_ns, moment_ns + REACH_NS)
+        return max(self.durations_ns[first:end], default=REACH_NS)
+
+
+def overtaken_copies(
+    published_by: dict[int, int], journals: tuple[Journal, Journal], margin_ns: int
+) -> list[tuple[int, int]]:
+    """Samples for HoldUps from the copies that lost a race which they had led by more than `margin_ns`: they were held
+    up, nobody knows for how long. `published_by` gives the front, 0 or 1, of each published record."""
+    samples = []
+    for index, front in published_by.items():
+        winner, loser = journals[front].at_ns.get(index), journals[1 - front].at_ns.get(index)
+        if winner is not None and loser is not None and loser + margin_ns < winner:
+            samples.append((loser, REACH_NS))
+    return samples
 
 
 @dataclass(frozen=True)
@@ -71,11 +94,6 @@ class Verdict:
     late: set[int]
     uncertain: set[int]
     lost_by_both: set[int]
-
-    @property
-    def premise_holds(self) -> bool:
-        """Whether every record certainly arrived before anything that would have made it late."""
-        return not (self.late or self.uncertain or self.lost_by_both)
 
 
 def judge(records: int, first: Journal, second: Journal, hold_ups: HoldUps, margin_ns: int) -> Verdict:

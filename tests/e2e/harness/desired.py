@@ -13,7 +13,7 @@ from harness.hub import mdhub
 
 def account(data_dir: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """`mdhub account WORDS --data-dir DATA_DIR`, whatever comes of it."""
-    return mdhub("account", "--data-dir", str(data_dir), *words, stdin=stdin)
+    return mdhub("account", *words, "--data-dir", str(data_dir), stdin=stdin)
 
 
 def change(data_dir: Path, *words: str, stdin: str | None = None) -> str:

@@ -97,3 +97,14 @@ def _pipe_bytes(path: Path) -> int:
         return fcntl.fcntl(descriptor, _F_GETPIPE_SZ)
     finally:
         os.close(descriptor)
+
+
+def favour(pid: int) -> bool:
+    """Asks the kernel to run this process and all that it will start before any ordinary one, so that a busy machine
+    does not disturb what is measured. False where that is not allowed."""
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))
+    except OSError:
+        return False
+    return True

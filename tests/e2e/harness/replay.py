@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import desired
-from harness.arbitration_oracle import HoldUps, Journal
+from harness.arbitration_oracle import HoldUps, Journal, overtaken_copies
 from harness.hub import Hub
+from harness.processes import favour
 from harness.recorded_day import GAP_MS_MAX, Day
 from harness.subscriber import Received, Subscriber
 from harness.waiting import eventually
@@ -35,13 +36,17 @@ class Replay:
         """One of the hub's counters, over both accounts."""
         return sum(counters[counter] for counters in self.accounts.values())
 
-    def hold_ups(self) -> HoldUps:
+    def took_ns(self) -> list[int]:
         """How long each published tick took through the hub."""
-        pairs = sorted(
-            (t.payload["ingress_ns"] + self.mono_minus_real_ns, t.payload["egress_ns"] - t.payload["ingress_ns"])
-            for t in self.ticks
-        )
-        return HoldUps([moment for moment, _ in pairs], [took for _, took in pairs])
+        return [tick.payload["egress_ns"] - tick.payload["ingress_ns"] for tick in self.ticks]
+
+    def hold_ups(self, indices: list[int], margin_ns: int) -> HoldUps:
+        """How long ticks were under way, as far as it can be seen; `indices` are the published records' places."""
+        came_ns = [tick.payload["ingress_ns"] + self.mono_minus_real_ns for tick in self.ticks]
+        fronts = [int(tick.payload["source"] == "ctp-backup") for tick in self.ticks]
+        published_by = dict(zip(indices, fronts, strict=True))
+        seen = list(zip(came_ns, self.took_ns(), strict=True))
+        return HoldUps.of(seen + overtaken_copies(published_by, self.journals, margin_ns))
 
 
 def replay(directory: Path, day: Day, skew_market_ms: float, speed: float, started: list[Hub]) -> Replay:
@@ -65,13 +70,15 @@ def replay(directory: Path, day: Day, skew_market_ms: float, speed: float, start
     hub = Hub.run(directory / "data", settings(directory, world, [day.vt_symbol], calendar={"always_open": False}))
     started.append(hub)
     with Subscriber(hub.listening().zmq).connected() as subscriber:
+        favour(hub.pid)
         desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
         desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
         hub.running("ctp-main")
         hub.running("ctp-backup")
         assert time.time() * 1000 < start_at_ms, "the hub and its workers were not up before the replay began"
-        takes_s = day.market_ms / speed / 1000
-        _both_at_their_end(hub, journals, _LEAD_S + takes_s + _SLACK_S)
+        # A record is due at a moment of the wall clock that follows from the world alone; so is the last one.
+        takes_s = (day.market_ms + skew_market_ms) / speed / 1000
+        _both_at_their_end(hub, journals, start_at_ms / 1000 + takes_s + 0.5)
         offset_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - time.time_ns()
         # The last snapshot can be nobody's late one: once it is here, so is everything.
         last = day.instants[-1]
@@ -90,15 +97,17 @@ def _last_time(subscriber: Subscriber) -> object:
     return messages[-1].payload["datetime"] if messages else None
 
 
-def _both_at_their_end(hub: Hub, journals: tuple[Path, Path], within_s: float) -> None:
-    """Waits until both fronts have written their journals, and the feed has counted as many ticks as stand in them."""
+def _both_at_their_end(hub: Hub, journals: tuple[Path, Path], at_s: float) -> None:
+    """Waits until that moment of the wall clock has passed, and the feed has counted as many ticks as stand in the
+    fronts' journals."""
 
     def handed_over() -> tuple[int, int]:
         first, second = (path.read_bytes().count(b"\n") if path.is_file() else 0 for path in journals)
         return first, second
 
     def counted() -> bool:
-        fed = (hub.counter("ctp-main", "received"), hub.counter("ctp-backup", "received"))
-        return min(fed) > 0 and fed == handed_over()
+        if time.time() <= at_s:
+            return False
+        return (hub.counter("ctp-main", "received"), hub.counter("ctp-backup", "received")) == handed_over()
 
-    eventually(counted, within_s, f"as many ticks at the feed as the fronts handed over {handed_over()}")
+    eventually(counted, at_s - time.time() + _SLACK_S, "as many ticks at the feed as the fronts handed over")
