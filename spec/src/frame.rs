@@ -1,7 +1,7 @@
 //! The protocol between the hub and its workers.
 //!
 //! A frame is `u32 length | u8 kind | body`, little endian; `length` counts kind and body. The body of a tick is a
-//! [`RawTick`](crate::raw_tick::RawTick); every other body is a MessagePack map.
+//! [`RawTick`]; every other body is a MessagePack map.
 //!
 //! | descriptor of the worker | direction | carries |
 //! |---|---|---|
