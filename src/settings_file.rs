@@ -1,7 +1,8 @@
 //! Reads `mdhub.yaml` and what it points to. Paths in it are relative to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use mdhub_gateways::manager::Library;
@@ -62,16 +63,26 @@ fn absolute(path: PathBuf) -> PathBuf {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(format!("{}: {bytes} bytes: at most {FILE_BYTES_MAX} are read", path.display()));
+    let mut text = String::new();
+    // A pipe or a device does not say how long it is: what is read is what counts.
+    File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{}: it is longer than {FILE_BYTES_MAX} bytes, the most that is read", path.display()));
     }
-    fs::read_to_string(path).map_err(failed)
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let refused = load(Path::new("/dev/zero")).map(|_| ()).expect_err("endless");
+        assert!(refused.starts_with("/dev/zero: it is longer than"), "{refused}");
+    }
 
     #[test]
     fn paths_are_relative_to_the_settings_file() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::contract::Contract;
@@ -88,7 +88,14 @@ pub struct Database {
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// Address and port; loopback unless chosen otherwise.
+    #[serde(deserialize_with = "ip_and_port")]
     pub listen: SocketAddr,
+}
+
+fn ip_and_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let given = String::deserialize(deserializer)?;
+    let refused = |_| format!("{given:?} is not allowed: write IP:PORT, for example 127.0.0.1:8080");
+    given.parse().map_err(refused).map_err(serde::de::Error::custom)
 }
 
 impl Default for Http {
@@ -286,6 +293,11 @@ impl Settings {
                 let inner = e.into_inner();
                 let place = inner.location().map_or_else(String::new, |l| format!(":{}:{}", l.line(), l.column()));
                 let message = inner.to_string();
+                // Some messages begin with the field already, or with its section.
+                let message = match message.split_once(": ") {
+                    Some((head, rest)) if !head.is_empty() && field.starts_with(head) => rest.to_owned(),
+                    _ => message,
+                };
                 SettingsError { place, ..error(if field == "." { "document" } else { &field }, message) }
             })?;
         settings.check().map_err(|(field, message)| error(field, message))?;
@@ -368,7 +380,7 @@ mod tests {
             ("cleansing: {rules: {no_time: maybe}}", &["no_time", "maybe", "shadow"]),
             ("health: {backoff_min_ms: 5}", &["health.backoff_min_ms", "5 is not allowed", "10 to 60000"]),
             ("health: {backoff_min_ms: 1000, backoff_max_ms: 10}", &["health.backoff_max_ms", "1000 to 3600000"]),
-            ("http: {listen: here}", &["http.listen"]),
+            ("http: {listen: here}", &["mdhub.yaml:3:7: http.listen: \"here\" is not allowed", "IP:PORT"]),
             ("libraries: {ctp: {sha256: x}}", &["libraries.ctp", "path"]),
             ("nonsense: 1", &["nonsense", "contracts"]),
             ("publish: [", &["mdhub.yaml"]),
