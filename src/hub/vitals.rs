@@ -19,11 +19,15 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(data: DataDir, control: Arc<Control>, mut stopped: tokio_watch::Receiver<bool>) {
     let mut failing = false;
     loop {
-        let failed = write(&data, &control);
-        if failed && !failing {
-            warn!("vitals.json cannot be written; everything else goes on");
+        let text = text(&control);
+        let data = data.clone();
+        // A disk that hangs holds up this task alone, and none of the threads that steer.
+        let written = tokio::task::spawn_blocking(move || data.replace("vitals.json", &text)).await;
+        let failure = written.map_err(std::io::Error::other).flatten().err();
+        if let (Some(error), false) = (&failure, failing) {
+            warn!(%error, "vitals.json cannot be written; everything else goes on");
         }
-        failing = failed;
+        failing = failure.is_some();
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
@@ -31,13 +35,19 @@ pub(crate) async fn run(data: DataDir, control: Arc<Control>, mut stopped: tokio
     }
 }
 
-/// Writes once. Says whether that failed.
-pub(crate) fn write(data: &DataDir, control: &Control) -> bool {
+/// Writes once, at the end.
+pub(crate) fn write(data: &DataDir, control: &Control) {
+    if let Err(error) = data.replace("vitals.json", &text(control)) {
+        warn!(%error, "the last vitals.json cannot be written");
+    }
+}
+
+fn text(control: &Control) -> String {
     let accounts: Map<String, Value> =
         control.source_vitals().into_iter().map(|(id, vitals)| (id.to_string(), source(&vitals))).collect();
     let feed = control.feed_vitals();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    let text = json!({
+    json!({
         "accounts": accounts,
         "published": read(&feed.published),
         "peers": read(&feed.peers),
@@ -47,8 +57,8 @@ pub(crate) fn write(data: &DataDir, control: &Control) -> bool {
         "peers_refused": read(&feed.peers_refused),
         "feed_events_dropped": read(&feed.events_dropped),
         "events_dropped": control.events_dropped(),
-    });
-    data.replace("vitals.json", &text.to_string()).is_err()
+    })
+    .to_string()
 }
 
 fn source(vitals: &SourceVitals) -> Value {
