@@ -26,6 +26,7 @@ use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::plane::{FeedCommand, FeedEvent};
 use mdhub_spec::settings::Endpoint;
 use mdhub_spec::time::Mono;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,9 @@ use self::control::{Control, Key};
 
 /// Feed events that may wait for control. A lost one is made good by the feed's report a second later.
 const FEED_EVENTS_WAITING_MAX: usize = 1_024;
+
+/// Descriptors that the hub allows itself: ten thousand subscribers, and much to spare.
+const DESCRIPTORS_MAX: u64 = 65_536;
 
 /// The feed thread is called stale when its last beat is older than this.
 const BEAT_AGE_MS_MAX: u64 = 10_000;
@@ -79,6 +83,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let _log = logging::start(&loaded.settings.logging)?;
     let mut ends = Ends::listen()?;
+    allow_descriptors();
     let store = tokio::select! {
         store = accounts::open(&data, loaded.settings.database.url.as_deref()) => store?,
         // Another program may lock the database for long.
@@ -135,6 +140,18 @@ pub(crate) async fn run(
     }
     info!("the hub has ended");
     Ok(())
+}
+
+/// Raises the soft limit of descriptors, 1024 by habit, as far as it may be: subscribers that use it up would keep workers
+/// from being started.
+fn allow_descriptors() {
+    let given = getrlimit(Resource::Nofile);
+    let wanted = given.maximum.map_or(DESCRIPTORS_MAX, |most| most.min(DESCRIPTORS_MAX));
+    if given.current.is_some_and(|now| now < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..given })
+    {
+        warn!(%error, allowed = given.current, "the limit of open descriptors stays as it is");
+    }
 }
 
 async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
