@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from conftest import Hubs
 from harness import desired
-from harness.hub import Hub
+from harness.hub import Hub, mdhub
 from harness.processes import Worker
 from harness.subscriber import Subscriber, assert_unbroken, first_and_gaps
 from harness.waiting import always, eventually
@@ -146,3 +147,14 @@ def test_delete_asks_for_yes_and_then_ends_the_process(hubs: Hubs) -> None:
     _only_main_changes(hub, backup)
     missing = desired.account(data, "enable", "ctp-main")
     assert missing.returncode != 0 and "ctp-main" in missing.stderr, missing.stderr
+
+
+def test_flags_are_read_from_the_environment_and_a_given_flag_wins(tmp_path: Path) -> None:
+    desired.add(tmp_path / "a", "ctp-main", MAIN_FRONT)
+    listed = mdhub("account", "list", "--json", MDHUB_DATA_DIR=str(tmp_path / "a"))
+    assert [row["id"] for row in json.loads(listed.stdout)] == ["ctp-main"]
+    flag = ["--data-dir", str(tmp_path / "b")]
+    other = mdhub("account", "list", "--json", *flag, MDHUB_DATA_DIR=str(tmp_path / "a"))
+    assert json.loads(other.stdout) == []
+    path = settings(tmp_path, live_world(), FUTURES)
+    assert str(path) in mdhub("check", MDHUB_CONFIG=str(path)).stdout
