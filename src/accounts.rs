@@ -1,6 +1,7 @@
 //! `mdhub account`: desired state from a terminal. It writes to the store and nothing else; a running hub sees the change.
 
 use std::io::BufRead as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use mdhub_spec::account::{AccountId, AccountSettings, MarketDataAccount, Secret};
@@ -11,6 +12,7 @@ use serde_json::json;
 use crate::cli::{AccountAction, AccountArgs, AddArgs};
 use crate::clock;
 use crate::data_dir::DataDir;
+use crate::settings_file;
 use crate::{Failure, complain, say};
 
 /// How often a lost race with another writer is run again.
@@ -21,8 +23,22 @@ const RACES_MAX: u32 = 5;
 /// # Errors
 /// A sentence; nothing was changed then.
 pub(crate) async fn run(args: AccountArgs) -> Result<(), Failure> {
+    let from_settings = match &args.config {
+        Some(path) => settings_file::load(path)?.settings.database.url,
+        None => None,
+    };
+    if !matches!(args.action, AccountAction::Add(_)) && !args.place.data_dir.is_dir() {
+        return Err(format!("--data-dir: {}: there is no such directory", args.place.data_dir.display()));
+    }
     let data = DataDir::open(&args.place)?;
-    let store = open(&data, None).await?;
+    let url = data.database_url(from_settings.or_else(|| data.announced_database()).as_deref());
+    let missing = url.strip_prefix("sqlite://").filter(|path| !Path::new(path).exists());
+    if let Some(path) = missing
+        && !matches!(args.action, AccountAction::Add(_))
+    {
+        return Err(format!("{path}: there is no database yet; the first `account add`, or the hub, makes it"));
+    }
+    let store = open(&data, &url).await?;
     match args.action {
         AccountAction::List { json } => list(&*store, json).await,
         AccountAction::Add(add) => insert(&*store, *add).await,
@@ -35,13 +51,12 @@ pub(crate) async fn run(args: AccountArgs) -> Result<(), Failure> {
     }
 }
 
-/// Opens the store of a data directory.
+/// Opens the store at `url`, with the data directory's key.
 ///
 /// # Errors
 /// What the store says.
-pub(crate) async fn open(data: &DataDir, from_settings: Option<&str>) -> Result<Arc<dyn AccountStore>, Failure> {
-    let url = data.database_url(from_settings);
-    mdhub_store::open(&url, data.sealing_key()?).await.map_err(|e| e.to_string())
+pub(crate) async fn open(data: &DataDir, url: &str) -> Result<Arc<dyn AccountStore>, Failure> {
+    mdhub_store::open(url, data.sealing_key()?).await.map_err(|e| e.to_string())
 }
 
 async fn list(store: &dyn AccountStore, json: bool) -> Result<(), Failure> {
@@ -120,7 +135,11 @@ fn read_password() -> Result<Secret, Failure> {
 async fn operate(store: &dyn AccountStore, id: &AccountId, operation: Operation) -> Result<(), Failure> {
     for _ in 0..RACES_MAX {
         let mut account = store.get(id).await.map_err(|e| e.to_string())?;
+        let before = account.clone();
         operation.apply(&mut account).map_err(|e| format!("account {id}: {e}; nothing was changed"))?;
+        if account == before {
+            return say(format_args!("account {id}: it is so already, generation {}", account.generation));
+        }
         match store.update(account).await {
             Ok(stored) => {
                 let what = operation.reason();

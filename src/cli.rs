@@ -98,6 +98,9 @@ pub(crate) struct SubscribeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountArgs {
+    /// The hub's settings file, where it names a database of its own
+    #[arg(long, env = "MDHUB_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(subcommand)]

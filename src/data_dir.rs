@@ -48,6 +48,13 @@ impl DataDir {
             .map_or_else(|| format!("sqlite://{}", self.path("mdhub.db").display()), str::to_owned)
     }
 
+    /// The database of the hub that runs on this directory, or ran last, as it wrote down in `run.json`.
+    pub(crate) fn announced_database(&self) -> Option<String> {
+        let text = fs::read_to_string(self.path("run.json")).ok()?;
+        let told: serde_json::Value = serde_json::from_str(&text).ok()?;
+        told["database"].as_str().map(str::to_owned)
+    }
+
     /// The key that seals secrets. A file that was named must be there; the embedded default is made at first use.
     ///
     /// # Errors

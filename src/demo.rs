@@ -87,7 +87,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let lock = data.lock()?;
     let loaded = settings(&data, &args)?;
     // Accounts that exist are left as they are: what was switched off stays off at the next start.
-    let store = accounts::open(&data, None).await?;
+    let store = accounts::open(&data, &data.database_url(None)).await?;
     for simulated in &ACCOUNTS {
         add(&*store, simulated).await?;
     }

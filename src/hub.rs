@@ -84,8 +84,9 @@ pub(crate) async fn run(
     let _log = logging::start(&loaded.settings.logging)?;
     let mut ends = Ends::listen()?;
     allow_descriptors();
+    let database = data.database_url(loaded.settings.database.url.as_deref());
     let store = tokio::select! {
-        store = accounts::open(&data, loaded.settings.database.url.as_deref()) => store?,
+        store = accounts::open(&data, &database) => store?,
         // Another program may lock the database for long.
         signal = ends.first() => {
             info!(signal, "the hub ends before it was up");
@@ -95,6 +96,8 @@ pub(crate) async fn run(
     let http = bind(loaded.settings.http.listen).await?;
     let epoch = clock::now().wall_ns;
     let (feed, feed_events) = start_feed(&loaded, epoch)?;
+    let at = Addresses { http: http.1, zmq: Endpoint(feed.listen_addr()) };
+    announce(&data, &at, epoch, &database)?;
     let feed = Arc::new(feed);
     let queue = control::Queue::default();
     let manager = start_manager(&data, &queue)?;
@@ -108,8 +111,6 @@ pub(crate) async fn run(
     let reporter = tokio::spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
     let web = tokio::spawn(mdhub_api::serve(http.0, health(feed.clone()), ended(stopped)));
 
-    let at = Addresses { http: http.1, zmq: Endpoint(feed.listen_addr()) };
-    announce(&data, &at, epoch)?;
     info!(epoch, http = %at.http, ticks = %String::from(at.zmq), contracts = loaded.contracts.len(), "the hub is up");
     if let Err(why) = started(&at) {
         warn!("{why}; everything else goes on");
@@ -196,10 +197,10 @@ fn health(feed: Arc<FeedHandle>) -> mdhub_api::HealthProbe {
 }
 
 /// Writes down where the hub answers, for scripts that start it on free ports.
-fn announce(data: &DataDir, at: &Addresses, epoch: u64) -> Result<(), Failure> {
+fn announce(data: &DataDir, at: &Addresses, epoch: u64, database: &str) -> Result<(), Failure> {
     let text = json!({
         "pid": std::process::id(), "http": format!("http://{}", at.http), "zmq": String::from(at.zmq),
-        "epoch": epoch.to_string(),
+        "epoch": epoch.to_string(), "database": database,
     });
     data.replace("run.json", &text.to_string()).map_err(|e| format!("{}: {e}", data.path("run.json").display()))
 }

@@ -37,7 +37,10 @@ pub(crate) fn load(path: &Path) -> Result<LoadedSettings, Failure> {
 ///
 /// # Errors
 /// A contract file that cannot be read, or a line of one that is no contract.
-pub(crate) fn resolve(settings: Settings, directory: &Path) -> Result<LoadedSettings, Failure> {
+pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<LoadedSettings, Failure> {
+    if let Some(path) = settings.database.url.as_deref().and_then(|url| url.strip_prefix("sqlite://")) {
+        settings.database.url = Some(format!("sqlite://{}", absolute(directory.join(path)).display()));
+    }
     let mut texts = Vec::new();
     for name in &settings.contracts.files {
         let path = directory.join(name);
@@ -88,12 +91,13 @@ mod tests {
     fn paths_are_relative_to_the_settings_file() {
         let temp = tempfile::tempdir().expect("a directory");
         fs::write(temp.path().join("night.txt"), "rb2701.SHFE\n").expect("writes");
-        let yaml =
-            "apiVersion: mdhub/v1\nkind: Hub\ncontracts: {files: [night.txt]}\nlibraries: {sim: {path: lib.so}}\n";
+        let yaml = "apiVersion: mdhub/v1\nkind: Hub\ncontracts: {files: [night.txt]}\nlibraries: {sim: {path: lib.so}}\ndatabase: {url: 'sqlite://here.db'}\n";
         fs::write(temp.path().join("mdhub.yaml"), yaml).expect("writes");
         let loaded = load(&temp.path().join("mdhub.yaml")).expect("loads");
         assert_eq!(loaded.contracts.len(), 1);
         assert_eq!(loaded.libraries["sim"].path, temp.path().join("lib.so"));
+        let database = format!("sqlite://{}", temp.path().join("here.db").display());
+        assert_eq!(loaded.settings.database.url, Some(database));
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub const EXIT_PIPE: i32 = 4;
 /// The hub and the worker do not speak the same protocol.
 pub const EXIT_PROTOCOL: i32 = 5;
 /// The front refused the login.
-pub const EXIT_LOGIN: i32 = 6;
+pub const EXIT_LOGIN: i32 = mdhub_spec::process::EXIT_LOGIN_REFUSED;
 /// More news came from the library than could be handled, or mdhub's own code failed in a callback.
 pub const EXIT_INTERNAL: i32 = 7;
 

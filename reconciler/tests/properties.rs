@@ -24,6 +24,7 @@ const POLICY: Policy = Policy {
     silence_ms: 100,
     backoff_min_ms: 10,
     backoff_max_ms: 80,
+    login_backoff_min_ms: 40,
     stable_ms: 150,
 };
 

@@ -13,7 +13,7 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, plan};
 use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
-use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, ProcessView};
+use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Ending, Exit, ExitReason, FrontState, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
 use views::{account, exit, incarnation, process};
 
@@ -429,6 +429,20 @@ fn a_process_that_was_ready_for_long_begins_the_backoff_anew() {
         status  ctp-main CoolingDown: signal 11, exit 4 in a row; restarts in 8 s
         route   rb2701.SHFE <- []
         wake    in 7500 ms
+    "#]]);
+}
+
+#[test]
+fn a_refused_login_is_not_repeated_for_half_a_minute() {
+    let refused = Exit {
+        reason: ExitReason::Code(EXIT_LOGIN_REFUSED),
+        bye: Some("the front refused the login, code 3: 不合法的登录".to_owned()),
+        ..exit(1, ago(500))
+    };
+    Scenario::new().exits("ctp-main", [refused]).check(&expect![[r#"
+        status  ctp-main CoolingDown: exit code 6 (the front refused the login, code 3: 不合法的登录); restarts in 30 s
+        route   rb2701.SHFE <- []
+        wake    in 29500 ms
     "#]]);
 }
 

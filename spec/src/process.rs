@@ -33,6 +33,9 @@ impl FromStr for Incarnation {
     }
 }
 
+/// A worker's exit code when the front refused its login.
+pub const EXIT_LOGIN_REFUSED: i32 = 6;
+
 /// How a process came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitReason {

@@ -20,7 +20,7 @@ use mdhub_spec::condition::Condition;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, FeedVitals, Route, RouteTable, SourceMask, SourceVitals};
 use mdhub_spec::ports::SetAside;
-use mdhub_spec::process::{Exit, Incarnation};
+use mdhub_spec::process::{Exit, GatewayView, Incarnation};
 use mdhub_spec::time::Mono;
 use tokio::sync::watch as tokio_watch;
 use tracing::{error, info, warn};
@@ -148,10 +148,14 @@ impl Control {
         let views = self.manager.observe();
         let mut state = self.state();
         let unread = state.pipes.all();
-        let busy = views
-            .into_iter()
-            .filter(|(_, view)| view.process.is_some() || view.last_incarnation().is_some_and(|i| unread.contains(&i)));
-        state.slots.assign(&wanted, &busy.map(|(id, _)| id).collect());
+        let delivers = |(_, view): &(&AccountId, &GatewayView)| {
+            view.process.is_some() || view.last_incarnation().is_some_and(|i| unread.contains(&i))
+        };
+        let busy = views.iter().filter(delivers).map(|(id, _)| id.clone()).collect();
+        state.slots.assign(&wanted, &busy);
+        // Of accounts that are gone nothing is kept longer than the manager keeps it.
+        state.vitals.retain(|id, _| busy.contains(id) || accounts.iter().any(|a| a.id == *id));
+        state.exits_told.retain(|id, _| views.contains_key(id));
         state.desired = Some(Arc::new(DesiredState::new(&self.fixed, &state.slots, accounts)));
         drop(state);
         self.queue.wake(Key::Hub);
@@ -254,7 +258,6 @@ impl Control {
         let incarnation = Incarnation { epoch: self.epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
         let launch = Launch { account, incarnation, after, library, contracts };
         let launched = self.manager.start(launch).await.map_err(|e| format!("not started: {e}"))?;
-        info!(account = %id, %incarnation, pid = launched.pid, "started");
         self.outbox.hub_event(Some(id), "ProcessStarted", format!("started as process {}", launched.pid));
         let (slot, vitals) = {
             let mut state = self.state();

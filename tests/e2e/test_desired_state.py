@@ -153,8 +153,9 @@ def test_flags_are_read_from_the_environment_and_a_given_flag_wins(tmp_path: Pat
     desired.add(tmp_path / "a", "ctp-main", MAIN_FRONT)
     listed = mdhub("account", "list", "--json", MDHUB_DATA_DIR=str(tmp_path / "a"))
     assert [row["id"] for row in json.loads(listed.stdout)] == ["ctp-main"]
+    desired.add(tmp_path / "b", "ctp-backup", BACKUP_FRONT)
     flag = ["--data-dir", str(tmp_path / "b")]
     other = mdhub("account", "list", "--json", *flag, MDHUB_DATA_DIR=str(tmp_path / "a"))
-    assert json.loads(other.stdout) == []
+    assert [row["id"] for row in json.loads(other.stdout)] == ["ctp-backup"]
     path = settings(tmp_path, live_world(), FUTURES)
     assert str(path) in mdhub("check", MDHUB_CONFIG=str(path)).stdout

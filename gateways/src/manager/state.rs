@@ -204,7 +204,8 @@ impl State {
         let found = self.entries.get(id).and_then(Entry::incarnation);
         let refused = Refused::NotRunning { account: id.clone(), given: incarnation, found };
         let running = self.running(id, incarnation).ok_or(refused)?;
-        running.is_asked = true;
+        // One that was condemned, or left before anybody asked, has ended by itself all the same.
+        running.is_asked |= running.view.ending == Ending::No;
         running.signal(signal, now);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! How long to wait after exits.
 
-use mdhub_spec::process::Exit;
+use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Exit, ExitReason};
 use mdhub_spec::time::Mono;
 
 use super::state::{DesiredAccount, Policy};
+
+const REFUSED: ExitReason = ExitReason::Code(EXIT_LOGIN_REFUSED);
 
 /// What the exits ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,8 @@ pub(super) fn after(policy: &Policy, account: &DesiredAccount, exits: &[Exit]) -
             break;
         }
     }
-    let delay_ms = delay_ms(policy, row);
+    let least_ms = if last.reason == REFUSED { policy.login_backoff_min_ms } else { 0 };
+    let delay_ms = delay_ms(policy, row).max(least_ms);
     let jitter_ms = delay_ms.saturating_mul(u64::from(last.jitter_permille)) / 4_000;
     Some(Backoff { exits: row, until: last.at.plus_ms(delay_ms.saturating_add(jitter_ms)) })
 }

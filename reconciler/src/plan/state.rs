@@ -21,12 +21,17 @@ pub struct Policy {
     pub backoff_min_ms: u64,
     /// Backoff grows no further than this; jitter adds up to a quarter on top.
     pub backoff_max_ms: u64,
+    /// Backoff after a refused login is at least this: brokers lock accounts that knock too often.
+    pub login_backoff_min_ms: u64,
     /// A process that was ready for this long begins the backoff anew.
     pub stable_ms: u64,
 }
 
 /// Heartbeats come once a second: ten missed ones are no accident.
 const SILENCE_MS: u64 = 10_000;
+
+/// The shortest pause between two logins that a front refuses.
+const LOGIN_BACKOFF_MIN_MS: u64 = 30_000;
 
 /// A group that survives KILL waits in the kernel; asking more often does not help.
 const KILL_REPEAT_MS: u64 = 5_000;
@@ -39,6 +44,7 @@ impl From<&Health> for Policy {
             silence_ms: SILENCE_MS,
             backoff_min_ms: health.backoff_min_ms,
             backoff_max_ms: health.backoff_max_ms,
+            login_backoff_min_ms: LOGIN_BACKOFF_MIN_MS,
             stable_ms: health.stable_ms,
         }
     }

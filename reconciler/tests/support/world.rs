@@ -448,6 +448,7 @@ impl Hub {
                 kill_repeat_ms: ms(KILL_REPEAT),
                 silence_ms: ms(SILENCE),
                 backoff_min_ms: ms(BACKOFF[1]),
+                login_backoff_min_ms: 0,
                 backoff_max_ms: ms(BACKOFF[2]),
                 stable_ms: ms(STABLE),
             },

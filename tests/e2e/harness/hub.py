@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,10 @@ class Hub:
 
     def _run_info(self) -> RunInfo | None:
         try:
-            info = RunInfo(**json.loads((self.data_dir / "run.json").read_text()))
+            written = json.loads((self.data_dir / "run.json").read_text())
         except FileNotFoundError:
             return None
+        info = RunInfo(**{field.name: written[field.name] for field in fields(RunInfo)})
         return info if info.pid == self.pid else None
 
     def listening(self) -> RunInfo:

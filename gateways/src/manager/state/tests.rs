@@ -153,3 +153,16 @@ fn more_accounts_than_are_remembered_push_out_the_one_that_ended_first() {
     assert_eq!(state.observe().len(), ACCOUNTS_MAX);
     assert!(!state.observe().contains_key(&"a0".parse().expect("a slug")));
 }
+
+#[test]
+fn an_end_was_asked_for_only_if_nobody_had_ended_it_before() {
+    for (condemned_first, asked) in [(true, false), (false, true)] {
+        let mut state = running();
+        if condemned_first {
+            state.kill_unasked(&id(), LIFE, Some("rubbish"), Mono(6));
+        }
+        state.signal(&id(), LIFE, Signal::KILL, Mono(7)).expect("running");
+        state.ended(&id(), LIFE, ExitReason::Signal(9), Mono(8));
+        assert_eq!(state.observe()[&id()].exits[0].asked, asked);
+    }
+}
