@@ -97,11 +97,13 @@ def test_an_unknown_flag_or_command_teaches_what_there_is() -> None:
     ],
 )
 def test_an_account_with_a_bad_field_is_refused_by_name(flag: str, value: str, part: str, tmp_path: Path) -> None:
+    desired.add(tmp_path / "data", "ctp-other", MAIN_FRONT)
+    before = desired.listed(tmp_path / "data")
     good = {"--id": "ctp-main", "--gateway": "ctp", "--md-address": MAIN_FRONT, "--library": "sim"}
     words = [word for pair in {**good, flag: value}.items() for word in pair]
     refused = desired.account(tmp_path / "data", "add", *words)
     assert refused.returncode != 0 and part in refused.stderr, refused
-    assert desired.listed(tmp_path / "data") == {}
+    assert desired.listed(tmp_path / "data") == before
 
 
 def test_an_id_that_is_taken_is_refused_and_the_account_stays_as_it_is(tmp_path: Path) -> None:
