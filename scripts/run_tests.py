@@ -193,16 +193,16 @@ def integration() -> Suite:
     return suite
 
 
-def end_to_end(has_venv: bool) -> Suite:
-    """Tests of the built programs, from outside, by clients that share no code with them."""
-    suite = Suite("e2e")
+def end_to_end(name: str, marked: str, has_venv: bool) -> Suite:
+    """Tests of the built programs, from outside, by clients that share no code with them; those so `marked`."""
+    suite = Suite(name)
     if not has_venv:
         suite.cannot("there is no virtual environment to run it in; get one with: sudo make deps")
         return suite
     if suite.run(BUILD)[0] != 0:
         suite.counts += Counts(failed=1)
         return suite
-    status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", "tests/e2e"])
+    status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", "tests/e2e", "-m", marked])
     suite.counts += judged(pytest_counts(output), status)
     return suite
 
@@ -234,7 +234,10 @@ def main() -> int:
         log.unlink()
     has_venv = prepare_venv()
     suites = []
-    for run in (unit, integration, lambda: end_to_end(has_venv)):
+    # Whole trading days take their time: a suite of their own.
+    e2e = lambda: end_to_end("e2e", "not last", has_venv)
+    replay = lambda: end_to_end("e2e-replay", "last", has_venv)
+    for run in (unit, integration, e2e, replay):
         suite = run()
         suites.append(suite)
         print(f"{suite.name}: {suite.counts} in {suite.seconds:.1f} s", flush=True)
