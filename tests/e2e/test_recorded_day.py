@@ -79,26 +79,30 @@ def _show(title: str, day: Day, run: Replay, verdict: Verdict) -> None:
 def test_with_a_skew_below_the_snapshot_gap_every_unique_snapshot_comes_out_in_order(
     day: Day, hubs: Hubs, tmp_path: Path
 ) -> None:
-    missing: set[int] = set()
+    missing: list[set[int]] = []
     for attempt in range(1, ATTEMPTS + 1):
         run = replay(tmp_path / f"small-{attempt}", day, SMALL_SKEW_MS, _speed(day, 170.0), hubs.started)
         indices = _holds_whatever_the_order(day, run)
         verdict = _judged(day, run, indices)
         _show(f"skew {SMALL_SKEW_MS} ms, attempt {attempt}", day, run, verdict)
         _agrees_with_the_oracle(verdict, indices)
-        missing = set(range(len(day.rows))) - set(indices)
-        if not missing:
+        missing.append(set(range(len(day.rows))) - set(indices))
+        if not missing[-1]:
             return
         # What is missing here came after its successor by the fronts' own word, or may have: the machine held a front
         # or a pipe up for longer than a snapshot lasts at this speed, and the premise did not hold.
-    print(f"{ATTEMPTS} times this machine skewed the fronts by more than a snapshot's gap, now at {sorted(missing)}")
-    assert len(missing) <= DISTURBED_SHARE_MAX * len(day.rows), "this machine is too busy for this test"
+    print(f"{ATTEMPTS} times this machine skewed the fronts by more than a snapshot's gap: {missing}")
+    always = set.intersection(*missing)
+    assert not always, (
+        f"chance would not take the same snapshots each time, which were lost at the same front: {always}"
+    )
+    assert len(missing[-1]) <= DISTURBED_SHARE_MAX * len(day.rows), "this machine is too busy for this test"
 
 
 def test_with_a_larger_skew_what_was_published_and_what_came_late_are_the_whole_day(
     day: Day, hubs: Hubs, tmp_path: Path
 ) -> None:
-    run = replay(tmp_path / "large", day, LARGE_SKEW_MS, _speed(day, 340.0), hubs.started)
+    run = replay(tmp_path / "large", day, LARGE_SKEW_MS, _speed(day, 500.0), hubs.started)
     indices = _holds_whatever_the_order(day, run)
     verdict = _judged(day, run, indices)
     _show(f"skew {LARGE_SKEW_MS} ms", day, run, verdict)

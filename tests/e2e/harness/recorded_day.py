@@ -106,7 +106,7 @@ def recorded(directory: Path) -> Day:
     return day
 
 
-def generated(directory: Path, snapshots: int = 2_400, seed: int = 7) -> Day:
+def generated(directory: Path, snapshots: int = 1_600, seed: int = 7) -> Day:
     """A short day of the recorded one's shape: an auction tick, two sections, settlement ticks; 98 % of the gaps are
     500 ms, a fifth of the ticks keep the volume, one in twenty repeats everything but the time."""
     draw = random.Random(seed)

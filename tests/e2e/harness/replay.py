@@ -17,7 +17,7 @@ from harness.world import BACKUP_FRONT, MAIN_FRONT, Front, World, settings
 
 LOSS_RATE = 0.1
 # From the writing of the world to the first record: the hub and both workers must be up by then.
-_LEAD_S = 4.0
+_LEAD_S = 3.0
 _SLACK_S = 30.0
 _COUNTERS = ("received", "forwarded", "duplicate", "late", "late_unique", "rejected", "fenced")
 
