@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Hubs
-from harness.arbitration_oracle import HoldUps, Journal, Verdict, judge, overtaken_copies
+from harness.arbitration_oracle import HoldUps, Journal, Verdict, judge, overtaken_by_their_own_front, overtaken_copies
 from harness.recorded_day import RECORDED, Day, generated, recorded
 from harness.replay import LOSS_RATE, Replay, replay
 from harness.subscriber import first_and_gaps
@@ -57,6 +57,8 @@ def _holds_whatever_the_order(day: Day, run: Replay) -> list[int]:
         different = day.differences(index, tick.payload)
         assert not different, f"snapshot {index}: {different}"
     assert run.published + run.total("late_unique") == len(day.rows), run.accounts
+    strange = overtaken_by_their_own_front(len(day.rows), run.published_by(indices), run.journals)
+    assert not strange, f"not published, though their front brought them before the next one: {strange[:5]}"
     return indices
 
 
@@ -138,3 +140,10 @@ def test_the_oracle_sees_a_hold_up_where_the_leading_copy_lost_the_race() -> Non
     journals = (Journal({0: 0, 1: 10 * ms, 2: 20 * ms}), Journal({0: 5 * ms, 1: 15 * ms, 2: 25 * ms}))
     assert overtaken_copies({0: 0, 1: 0, 2: 0}, journals, ms) == []
     assert [moment for moment, _ in overtaken_copies({0: 0, 1: 1, 2: 0}, journals, ms)] == [10 * ms]
+
+
+def test_the_oracle_knows_that_no_front_overtakes_itself() -> None:
+    journals = (Journal({0: 1, 1: 2, 2: 3}), Journal({0: 1, 2: 3, 3: 4}))
+    assert overtaken_by_their_own_front(4, {0: 0, 2: 1, 3: 1}, journals) == []
+    assert overtaken_by_their_own_front(4, {0: 0, 2: 0, 3: 1}, journals) == [1]
+    assert overtaken_by_their_own_front(4, {0: 0, 1: 0, 2: 1}, journals) == [3]

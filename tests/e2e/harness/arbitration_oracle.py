@@ -86,6 +86,21 @@ def overtaken_copies(
     return samples
 
 
+def overtaken_by_their_own_front(
+    records: int, published_by: dict[int, int], journals: tuple[Journal, Journal]
+) -> list[int]:
+    """Records that were not published although nothing can have made them late, whatever the machine did: the front
+    that brought the next published record had brought them before it, and its pipe keeps their order."""
+    found = []
+    overtaker: int | None = None
+    for index in range(records - 1, -1, -1):
+        if index in published_by:
+            overtaker = published_by[index]
+        elif overtaker is None or index in journals[overtaker].at_ns:
+            found.append(index)
+    return found[::-1]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Sets of record indices."""

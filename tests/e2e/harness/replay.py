@@ -46,10 +46,13 @@ class Replay:
     def hold_ups(self, indices: list[int], margin_ns: int) -> HoldUps:
         """How long ticks were under way, as far as it can be seen; `indices` are the published records' places."""
         came_ns = [tick.payload["ingress_ns"] + self.mono_minus_real_ns for tick in self.ticks]
-        fronts = [int(tick.payload["source"] == "ctp-backup") for tick in self.ticks]
-        published_by = dict(zip(indices, fronts, strict=True))
         seen = list(zip(came_ns, self.took_ns(), strict=True))
-        return HoldUps.of(seen + overtaken_copies(published_by, self.journals, margin_ns))
+        return HoldUps.of(seen + overtaken_copies(self.published_by(indices), self.journals, margin_ns))
+
+    def published_by(self, indices: list[int]) -> dict[int, int]:
+        """Which front, 0 or 1, brought the copy of each record that was published."""
+        fronts = (int(tick.payload["source"] == "ctp-backup") for tick in self.ticks)
+        return dict(zip(indices, fronts, strict=True))
 
 
 @contextmanager
