@@ -66,6 +66,19 @@ class Day:
         """Each snapshot's place by its exchange time; the times differ."""
         return {instant: index for index, instant in enumerate(self.instants)}
 
+    def parts(self, count: int) -> list[Day]:
+        """The day cut into parts of the same length, each a file beside the day's own."""
+        bounds = [len(self.rows) * place // count for place in range(count + 1)]
+        return [self._part(number, a, b) for number, (a, b) in enumerate(pairwise(bounds))]
+
+    def _part(self, number: int, first: int, end: int) -> Day:
+        path = self.path.with_name(f"{self.path.stem}-{number}.csv")
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows[first:end])
+        return load(path)
+
     def differences(self, index: int, payload: dict[str, Any]) -> list[str]:
         """Where a published tick says another thing than the file's line."""
         row = self.rows[index]
