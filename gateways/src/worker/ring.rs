@@ -100,6 +100,7 @@ impl TickRing {
             } else {
                 pipe.write_all(&buffer)?;
                 buffer.clear();
+                log.write();
             }
         }
     }
@@ -114,15 +115,20 @@ impl TickRing {
     }
 }
 
-/// Logs each contract's first tick.
+/// A line, and the level that it is logged at.
+type Line = (fn(&str), String);
+
+/// Logs each contract's first tick, once the ticks themselves are on their way: whoever reads the log may be slow.
 struct FirstTicks {
     seen: HashSet<[u8; 81]>,
     trace: bool,
+    /// Lines of ticks that are not written yet; at most two for each tick of one write.
+    lines: Vec<Line>,
 }
 
 impl FirstTicks {
     fn new(trace: bool) -> Self {
-        Self { seen: HashSet::new(), trace }
+        Self { seen: HashSet::new(), trace, lines: Vec::new() }
     }
 
     fn see(&mut self, tick: &RawTick) {
@@ -134,15 +140,17 @@ impl FirstTicks {
         let (symbol, time, ms) = (show(&tick.instrument), show(&tick.update_time), tick.update_ms.get());
         if is_first {
             self.seen.insert(tick.instrument);
-            log::info(&format!("first tick {symbol} {time}.{ms:03} last {}", tick.last_price.get()));
+            let line = format!("first tick {symbol} {time}.{ms:03} last {}", tick.last_price.get());
+            self.lines.push((log::info, line));
         }
         if self.trace {
-            log::trace(&format!(
-                "tick {symbol} {time}.{ms:03} last {} volume {}",
-                tick.last_price.get(),
-                tick.volume.get()
-            ));
+            let (last, volume) = (tick.last_price.get(), tick.volume.get());
+            self.lines.push((log::trace, format!("tick {symbol} {time}.{ms:03} last {last} volume {volume}")));
         }
+    }
+
+    fn write(&mut self) {
+        self.lines.drain(..).for_each(|(log, line)| log(&line));
     }
 }
 
@@ -165,6 +173,22 @@ mod tests {
         }
         assert!(stream.is_empty());
         all
+    }
+
+    #[test]
+    fn a_first_tick_is_told_once_and_only_after_its_batch_was_taken() {
+        let ring = TickRing::with_room(4);
+        let mut log = FirstTicks::new(false);
+        (0..2).for_each(|n| ring.push(tick(n)));
+        ring.fill(&mut Vec::new(), &mut log);
+        assert_eq!(
+            log.lines.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>(),
+            ["first tick rb2701 .000 last 0"]
+        );
+        log.write();
+        ring.push(tick(2));
+        ring.fill(&mut Vec::new(), &mut log);
+        assert!(log.lines.is_empty());
     }
 
     #[test]
