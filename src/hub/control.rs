@@ -18,7 +18,7 @@ use mdhub_reconciler::plan::{AccountStatus, Action, Observed, Plan, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::condition::Condition;
 use mdhub_spec::contract::Contract;
-use mdhub_spec::plane::{Dialect, FeedCommand, FeedVitals, Route, RouteTable, SourceMask, SourceVitals};
+use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::ports::SetAside;
 use mdhub_spec::process::{Exit, GatewayView, Incarnation};
 use mdhub_spec::time::Mono;
@@ -188,9 +188,14 @@ impl Control {
         self.state().vitals.clone()
     }
 
-    /// Counters of the feed.
-    pub(crate) fn feed_vitals(&self) -> Arc<FeedVitals> {
-        self.feed.vitals().clone()
+    /// The feed, for its counters.
+    pub(crate) fn feed(&self) -> &FeedHandle {
+        &self.feed
+    }
+
+    /// The account's place in the feed's tables, while it has one.
+    pub(crate) fn slot(&self, id: &AccountId) -> Option<SourceSlot> {
+        self.state().slots.get(id)
     }
 
     /// Events that were lost because the database was away for too long.
@@ -223,7 +228,7 @@ impl Control {
         for action in &plan.actions {
             self.queue.wake(Key::Account(action.account().clone()));
         }
-        self.route(&plan).await?;
+        self.route().await?;
         for incarnation in &plan.detach {
             self.ask_feed(FeedCommand::Detach { incarnation: *incarnation }).await?;
         }
@@ -266,16 +271,16 @@ impl Control {
         };
         let slot = slot.ok_or("the account has no slot")?;
         // Its routes stand before its first tick can come.
-        if let Some((_, _, plan)) = self.plan() {
-            self.route(&plan).await?;
-        }
+        self.route().await?;
         let (account, ticks) = (id.clone(), launched.ticks);
         self.ask_feed(FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals }).await
     }
 
-    /// Makes the feed's route table what the plan says, if it is not.
-    async fn route(&self, plan: &Plan) -> Result<(), String> {
+    /// Makes the feed's route table what the plan says, if it is not. The plan is made in this table's turn: one made
+    /// before would take back what another turn has just given.
+    async fn route(&self) -> Result<(), String> {
         let _in_order = self.routing.lock().await;
+        let Some((_, _, plan)) = self.plan() else { return Ok(()) };
         let table = {
             let mut state = self.state();
             let masks: BTreeMap<Contract, SourceMask> = plan

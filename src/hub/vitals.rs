@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::SourceVitals;
+use mdhub_spec::settings::Rule;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch as tokio_watch;
 use tracing::warn;
@@ -43,12 +45,18 @@ pub(crate) fn write(data: &DataDir, control: &Control) {
 }
 
 fn text(control: &Control) -> String {
-    let accounts: Map<String, Value> =
-        control.source_vitals().into_iter().map(|(id, vitals)| (id.to_string(), source(&vitals))).collect();
-    let feed = control.feed_vitals();
+    let accounts: Map<String, Value> = control
+        .source_vitals()
+        .into_iter()
+        .map(|(id, vitals)| (id.to_string(), source(control, &id, &vitals)))
+        .collect();
+    let (feed, rules) = (control.feed().vitals(), control.feed().rule_vitals());
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     json!({
         "accounts": accounts,
+        "rejected_by_rule": by_rule(|rule| rules.rejected(rule)),
+        "shadowed_by_rule": by_rule(|rule| rules.shadowed(rule)),
+        "unpublishable": rules.unpublishable(),
         "published": read(&feed.published),
         "peers": read(&feed.peers),
         "delivered": read(&feed.delivered),
@@ -61,8 +69,15 @@ fn text(control: &Control) -> String {
     .to_string()
 }
 
-fn source(vitals: &SourceVitals) -> Value {
+fn by_rule(count: impl Fn(Rule) -> u64) -> Value {
+    Rule::ALL.into_iter().map(|rule| json!({"rule": rule, "ticks": count(rule)})).collect()
+}
+
+fn source(control: &Control, id: &AccountId, vitals: &SourceVitals) -> Value {
+    let lag_us = |percent| control.feed().lag_vitals().percentile_us(control.slot(id)?, percent);
     json!({
+        "lag_us_p50": lag_us(50),
+        "lag_us_p99": lag_us(99),
         "received": vitals.total(|e| &e.received),
         "forwarded": vitals.total(|e| &e.forwarded),
         "duplicate": vitals.total(|e| &e.duplicate),
