@@ -22,8 +22,6 @@ ATTEMPTS = 3
 PARTS = 8
 # Of the snapshots, where no attempt was undisturbed.
 DISTURBED_SHARE_MAX = 0.02
-# Of the snapshots, where the machine held a record up behind the journals' back.
-UNSEEN_SHARE_MAX = 0.005
 
 pytestmark = pytest.mark.last
 
@@ -63,16 +61,14 @@ def _holds_whatever_the_order(day: Day, run: Replay) -> list[int]:
     return indices
 
 
-def _agrees_with_the_oracle(verdict: Verdict, indices: list[int]) -> None:
+def _against_the_oracle(verdict: Verdict, indices: list[int]) -> set[int]:
+    """Snapshots whose fate the journals do not explain: the hub judged wrongly, or the machine held a record up between
+    the journal and the hub, where no journal sees it. Chance does not come back on every attempt; a wrong hub does."""
     came = set(indices)
     assert not verdict.lost_by_both, "the premise is that no record is lost at both fronts"
     missing, unexpected = verdict.published - came, verdict.late & came
-    # The journals are written where a front hands over. What a busy machine does to a record between there and the hub,
-    # no journal sees; a hub that judges wrongly would show in every tenth record, each that one front had lost.
-    strange = len(missing) + len(unexpected)
     print(f"{len(missing)} missing, {len(unexpected)} unexpected by the journals: {sorted(missing | unexpected)[:5]}")
-    total = len(verdict.published) + len(verdict.late) + len(verdict.uncertain)
-    assert strange <= UNSEEN_SHARE_MAX * total, f"{strange} of {total} snapshots went against the journals"
+    return missing | unexpected
 
 
 def _show(title: str, day: Day, run: Replay, verdict: Verdict) -> None:
@@ -101,7 +97,8 @@ def test_with_a_skew_below_the_snapshot_gap_every_unique_snapshot_comes_out_in_o
             indices = _holds_whatever_the_order(part, run)
             verdict = _judged(part, run, indices)
             _show(f"skew {SMALL_SKEW_MS} ms, attempt {attempt}, part {number}", part, run, verdict)
-            _agrees_with_the_oracle(verdict, indices)
+            strange = _against_the_oracle(verdict, indices)
+            assert not strange or attempt < ATTEMPTS, f"part {number}: against the journals: {sorted(strange)[:5]}"
             missing[number].append(set(range(len(part.rows))) - set(indices))
         if not any(lost[-1] for lost in missing.values()):
             return
@@ -120,11 +117,15 @@ def test_with_a_larger_skew_what_was_published_and_what_came_late_are_the_whole_
     day: Day, hubs: Hubs, tmp_path: Path
 ) -> None:
     speed = 400.0 if _is_whole(day) else 250.0
-    (run,) = replays(tmp_path / "large", [day], LARGE_SKEW_MS, speed, hubs.started)
-    indices = _holds_whatever_the_order(day, run)
-    verdict = _judged(day, run, indices)
-    _show(f"skew {LARGE_SKEW_MS} ms", day, run, verdict)
-    _agrees_with_the_oracle(verdict, indices)
+    for attempt in range(1, ATTEMPTS + 1):
+        (run,) = replays(tmp_path / f"large-{attempt}", [day], LARGE_SKEW_MS, speed, hubs.started)
+        indices = _holds_whatever_the_order(day, run)
+        verdict = _judged(day, run, indices)
+        _show(f"skew {LARGE_SKEW_MS} ms, attempt {attempt}", day, run, verdict)
+        strange = _against_the_oracle(verdict, indices)
+        if not strange:
+            break
+    assert not strange, f"each of {ATTEMPTS} times against the journals: {sorted(strange)[:5]}"
     assert run.total("late_unique") > 0.5 * LOSS_RATE * len(day.rows), "the skew was to make snapshots late"
     assert len(verdict.late) > 0.2 * LOSS_RATE * len(day.rows), "the oracle knows too little to judge"
 
