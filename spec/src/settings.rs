@@ -8,6 +8,16 @@ use thiserror::Error;
 
 use crate::contract::Contract;
 
+mod calendar;
+mod cleansing;
+mod health;
+mod publish;
+
+pub use calendar::Calendar;
+pub use cleansing::{Cleansing, Rule, RuleMode};
+pub use health::Health;
+pub use publish::Publish;
+
 /// A settings file that cannot be used. Shows as `FILE:LINE:COLUMN: FIELD: what is wrong`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{file}{place}: {field}: {message}")]
@@ -126,37 +136,6 @@ impl From<Endpoint> for String {
     }
 }
 
-/// Section `publish`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Publish {
-    /// Where subscribers connect; loopback unless chosen otherwise.
-    pub listen: Endpoint,
-    /// Most connections at once.
-    pub peers_max: usize,
-    /// Most bytes that wait for one subscriber.
-    pub peer_buffer_bytes_max: usize,
-    /// Most bytes that wait for all of them.
-    pub total_buffer_bytes_max: usize,
-    /// A connection that has not finished its handshake by then is closed.
-    pub handshake_timeout_ms: u64,
-    /// A subscriber that has taken nothing for this long while ticks were dropped for it is cut.
-    pub slow_consumer_ms: u64,
-}
-
-impl Default for Publish {
-    fn default() -> Self {
-        Self {
-            listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 5555))),
-            peers_max: 1100,
-            peer_buffer_bytes_max: 16 * 1024 * 1024,
-            total_buffer_bytes_max: 128 * 1024 * 1024,
-            handshake_timeout_ms: 5_000,
-            slow_consumer_ms: 10_000,
-        }
-    }
-}
-
 /// Section `contracts`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -167,72 +146,6 @@ pub struct Contracts {
     pub files: Vec<String>,
     /// Taken out again.
     pub exclude: Vec<Contract>,
-}
-
-/// Section `cleansing`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cleansing {
-    /// Rules that are not `on`.
-    pub rules: BTreeMap<Rule, RuleMode>,
-}
-
-/// A cleansing rule, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Nobody asked for this contract.
-    UnknownContract,
-    /// No update time.
-    NoTime,
-    /// An update time that no clock shows.
-    BadTime,
-}
-
-impl Rule {
-    /// Every rule, in the order in which they judge.
-    pub const ALL: [Self; 3] = [Self::UnknownContract, Self::NoTime, Self::BadTime];
-}
-
-/// What a rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuleMode {
-    /// It does not look.
-    Off,
-    /// It counts and lets pass.
-    Shadow,
-    /// It rejects.
-    #[default]
-    On,
-}
-
-/// Section `health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Health {
-    /// From TERM to KILL.
-    pub term_grace_ms: u64,
-    /// Backoff after the first exit; it doubles with each further one.
-    pub backoff_min_ms: u64,
-    /// Backoff grows no further than this.
-    pub backoff_max_ms: u64,
-    /// Ready for this long, and the backoff starts anew.
-    pub stable_ms: u64,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self { term_grace_ms: 5_000, backoff_min_ms: 1_000, backoff_max_ms: 60_000, stable_ms: 300_000 }
-    }
-}
-
-/// Section `calendar`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Calendar {
-    /// For environments that run 7x24: no calendar applies, and a tick's date is its `ActionDay`.
-    pub always_open: bool,
 }
 
 /// One entry of section `libraries`.
@@ -304,23 +217,18 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let within = |field, value: u64, min: u64, max: u64| {
-            let message = || format!("{value} is not allowed: {min} to {max}");
-            if (min..=max).contains(&value) { Ok(()) } else { Err((field, message())) }
-        };
-        let publish = &self.publish;
-        within("publish.peers_max", publish.peers_max as u64, 1, 10_000)?;
-        within("publish.peer_buffer_bytes_max", publish.peer_buffer_bytes_max as u64, 65_536, 1 << 30)?;
-        within("publish.total_buffer_bytes_max", publish.total_buffer_bytes_max as u64, 65_536, 1 << 34)?;
-        within("publish.handshake_timeout_ms", publish.handshake_timeout_ms, 100, 60_000)?;
-        within("publish.slow_consumer_ms", publish.slow_consumer_ms, 100, 600_000)?;
-        let health = &self.health;
-        within("health.term_grace_ms", health.term_grace_ms, 10, 60_000)?;
-        within("health.backoff_min_ms", health.backoff_min_ms, 10, 60_000)?;
-        within("health.backoff_max_ms", health.backoff_max_ms, health.backoff_min_ms, 3_600_000)?;
-        within("health.stable_ms", health.stable_ms, 100, 86_400_000)
+    fn check(&self) -> Result<(), Fault> {
+        self.publish.check()?;
+        self.health.check()
     }
+}
+
+/// A value that a section does not allow: the field's path, and what is wrong.
+type Fault = (&'static str, String);
+
+/// That a number is within its limits, both included.
+fn within(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), Fault> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err((field, format!("{value} is not allowed: {min} to {max}"))) }
 }
 
 impl Contracts {
