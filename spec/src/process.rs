@@ -76,6 +76,8 @@ pub struct Exit {
     pub heard_at: Mono,
     /// The protocol version of the worker, where it was not the hub's.
     pub protocol_mismatch: Option<u32>,
+    /// The front, as last reported: a refusal's code decides whether a retry can help.
+    pub front: FrontState,
     /// When its end was seen.
     pub at: Mono,
     /// Whether the hub had asked for it (TERM or KILL sent).

@@ -53,6 +53,7 @@ pub(crate) const fn exit(counter: u64, at: Mono) -> Exit {
         ready_at: None,
         heard_at: at,
         protocol_mismatch: None,
+        front: FrontState::Connecting,
         at,
         asked: false,
         bye: None,
