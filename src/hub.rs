@@ -7,6 +7,7 @@
 //! ```
 
 mod control;
+mod deliveries;
 mod desired;
 mod outbox;
 mod pipes;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
 use mdhub_spec::calendar::TradingCalendar;
@@ -170,10 +172,12 @@ fn start_feed(loaded: &LoadedSettings, epoch: u64) -> Result<(FeedHandle, mpsc::
     let (sender, receiver) = mpsc::channel(FEED_EVENTS_WAITING_MAX);
     let config = FeedConfig {
         publish: loaded.settings.publish.clone(),
-        rules: loaded.settings.cleansing.rules.clone(),
-        calendar: TradingCalendar::shipped(),
-        always_open: loaded.settings.calendar.always_open,
-        epoch,
+        engine: EngineConfig {
+            cleansing: loaded.settings.cleansing.clone(),
+            calendar: TradingCalendar::shipped(),
+            always_open: loaded.settings.calendar.always_open,
+            epoch,
+        },
     };
     let feed = mdhub_feed::spawn(config, Box::new(move |event| sender.try_send(event).is_ok()))
         .map_err(|e| format!("publish.listen: {}: {e}", String::from(loaded.settings.publish.listen)))?;

@@ -1,13 +1,18 @@
 //! What becomes of one record: normalise, cleanse, arbitrate, number, encode. No I/O and no clock.
+//!
+//! The feed thread drives it; so can a test or a benchmark: [`Engine::new`], [`Engine::route`], then for each record
+//! [`Engine::admit`] and, where it says [`Outcome::Forward`], [`Engine::payload`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mdhub_spec::account::AccountId;
+use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::plane::{Dialect, RouteTable, SourceSlot, SourceVitals};
 use mdhub_spec::raw_tick::{RawTick, text};
+use mdhub_spec::settings::{Cleansing, Rule};
 use mdhub_spec::tick::Tick;
-use mdhub_spec::time::Mono;
+use mdhub_spec::time::Now;
 
 use crate::arbitrate::{Arrival, Known, Verdict};
 use crate::cleanse::{Candidate, Judgement, Rules};
@@ -20,9 +25,30 @@ use crate::zmtp::TopicId;
 /// Room for a payload; some 900 bytes are usual.
 const PAYLOAD_BYTES: usize = 2048;
 
-/// What the engine needs to know of a source.
+/// How ticks are judged.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Modes of the rules.
+    pub cleansing: Cleansing,
+    /// Trading days.
+    pub calendar: TradingCalendar,
+    /// For 7x24 environments: a tick's date is its `ActionDay`.
+    pub always_open: bool,
+    /// The hub's start, nanoseconds since the epoch; the payload's `epoch`.
+    pub epoch: u64,
+}
+
+impl EngineConfig {
+    /// The shipped calendar, and every setting at its default.
+    #[must_use]
+    pub fn new(epoch: u64) -> Self {
+        Self { cleansing: Cleansing::default(), calendar: TradingCalendar::shipped(), always_open: false, epoch }
+    }
+}
+
+/// What the engine needs to know of a source, and what it keeps for it. One for each incarnation.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub struct Source {
     slot: SourceSlot,
     dialect: Dialect,
     fields: SourceFields,
@@ -31,7 +57,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(account: &AccountId, slot: SourceSlot, dialect: Dialect, vitals: Arc<SourceVitals>) -> Self {
+    /// The source in this place of the route table, which counts in `vitals`.
+    #[must_use]
+    pub fn new(account: &AccountId, slot: SourceSlot, dialect: Dialect, vitals: Arc<SourceVitals>) -> Self {
         let fields = SourceFields::new(account, dialect);
         Self { slot, dialect, fields, dates: DateCache::default(), vitals }
     }
@@ -39,15 +67,45 @@ impl Source {
 
 /// A tick that is to be published: [`Engine::payload`] makes its message.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub struct Admitted {
     place: u32,
-    tid: u64,
-    tick: Tick,
+    /// Its identity.
+    pub tid: u64,
+    /// The tick.
+    pub tick: Tick,
+    /// The first rule that would have rejected it, had it not been in shadow.
+    pub shadowed: Option<Rule>,
 }
 
-/// All state of the tick path.
+/// What became of a record.
 #[derive(Debug)]
-pub(crate) struct Engine {
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack for one call, and a box would be an allocation")]
+pub enum Outcome {
+    /// The first copy of its kind and in order: publish it.
+    Forward(Admitted),
+    /// News of an earlier section, or far older than its receipt: it may stand for the contract's last known tick, as the
+    /// newest that there is, and is not published. This rule keeps it from the stream.
+    SnapshotOnly(Admitted, Rule),
+    /// A copy of one of the last published ticks, received this much later; 0 if it was not later.
+    Duplicate {
+        /// Nanoseconds between the two workers' receipts.
+        lag_ns: u64,
+    },
+    /// Behind the watermark; brought before.
+    Late,
+    /// Behind the watermark, and never brought before.
+    LateUnique,
+    /// This rule condemns it.
+    Rejected(Rule),
+    /// No rule that is on condemns it, yet it has no contract or no exchange time.
+    Unpublishable,
+    /// The route table does not let this source feed the contract.
+    Fenced,
+}
+
+/// All state of the tick path. It reads no clock and does no I/O.
+#[derive(Debug)]
+pub struct Engine {
     rules: Rules,
     days: DayRule,
     epoch: u64,
@@ -59,54 +117,68 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        rules: Rules,
-        days: DayRule,
-        epoch: u64,
-        rule_vitals: Arc<RuleVitals>,
-        lag_vitals: Arc<LagVitals>,
-    ) -> Self {
+    /// With no contract: [`Engine::route`] brings them.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Self {
         Self {
-            rules,
-            days,
-            epoch,
+            rules: Rules::from(&config.cleansing.rules),
+            days: DayRule { calendar: config.calendar, always_open: config.always_open },
+            epoch: config.epoch,
             contracts: Contracts::default(),
             known: Known::default(),
             payload: Vec::with_capacity(PAYLOAD_BYTES),
-            rule_vitals,
-            lag_vitals,
+            rule_vitals: Arc::default(),
+            lag_vitals: Arc::default(),
         }
     }
 
-    /// From now on `table` rules.
-    pub(crate) fn route(&mut self, table: Arc<RouteTable>, topic: &mut dyn FnMut(&str) -> TopicId) {
+    /// What the rules did.
+    #[must_use]
+    pub const fn rule_vitals(&self) -> &Arc<RuleVitals> {
+        &self.rule_vitals
+    }
+
+    /// How far the sources' copies came in behind the published ones.
+    #[must_use]
+    pub const fn lag_vitals(&self) -> &Arc<LagVitals> {
+        &self.lag_vitals
+    }
+
+    /// From now on `table` rules. `topic` gives the topic of a `vt_symbol`.
+    pub fn route(&mut self, table: Arc<RouteTable>, topic: &mut dyn FnMut(&str) -> TopicId) {
         self.contracts.route(table, topic);
     }
 
-    /// Judges one record. `now` dates it for the source's counters.
-    pub(crate) fn admit(&mut self, raw: &RawTick, source: &mut Source, now: Mono) -> Option<Admitted> {
+    /// Judges one record. `now` is when it was read.
+    pub fn admit(&mut self, raw: &RawTick, source: &mut Source, now: Now) -> Outcome {
         let found = self.contracts.find(source.dialect, text(&raw.instrument));
         let Some((place, contract)) = found.and_then(|place| Some((place, self.contracts.get_mut(place)?))) else {
             count(&source.vitals.unknown_contract);
-            self.rule_vitals.note(self.rules.judge(&Candidate::Unknown), false);
-            return None;
+            return self
+                .rule_vitals
+                .note(self.rules.judge(&Candidate::Unknown), false)
+                .unwrap_or(Outcome::Unpublishable);
         };
         let vitals = source.vitals.exchange(contract.exchange);
         count(&vitals.received);
-        vitals.last_tick_mono_ns.store(now.0, Relaxed);
+        vitals.last_tick_mono_ns.store(now.mono.0, Relaxed);
         if !contract.sources.contains(source.slot) {
             count(&vitals.fenced);
-            return None;
+            return Outcome::Fenced;
         }
         let normalised = normalise(raw, source.dialect, contract.exchange, &self.days, &mut source.dates);
         let candidate = match &normalised {
             Ok(tick) => Candidate::Timed(tick),
             Err(fault) => Candidate::Untimed(*fault),
         };
-        let is_rejected = self.rule_vitals.note(self.rules.judge(&candidate), normalised.is_ok());
-        let Some(tick) = normalised.ok().filter(|_| !is_rejected) else {
-            count(&vitals.rejected);
-            return None;
+        let judgement = self.rules.judge(&candidate);
+        let rejected = self.rule_vitals.note(judgement, normalised.is_ok());
+        let tick = match (rejected, normalised) {
+            (None, Ok(tick)) => tick,
+            (rejected, _) => {
+                count(&vitals.rejected);
+                return rejected.unwrap_or(Outcome::Unpublishable);
+            }
         };
         let tid = contract.identity.tid(&tick);
         let arrival = Arrival {
@@ -119,21 +191,28 @@ impl Engine {
         match contract.arbiter.judge(&arrival, &mut self.known) {
             Verdict::Forward => {
                 count(&vitals.forwarded);
-                return Some(Admitted { place, tid, tick });
+                let shadowed = if let Judgement::Shadow(rule) = judgement { Some(rule) } else { None };
+                Outcome::Forward(Admitted { place, tid, tick, shadowed })
             }
             Verdict::Duplicate { lag_ns } => {
                 count(&vitals.duplicate);
                 self.lag_vitals.record(source.slot, lag_ns);
+                Outcome::Duplicate { lag_ns }
             }
-            Verdict::Late => count(&vitals.late),
-            Verdict::LateUnique => count(&vitals.late_unique),
+            Verdict::Late => {
+                count(&vitals.late);
+                Outcome::Late
+            }
+            Verdict::LateUnique => {
+                count(&vitals.late_unique);
+                Outcome::LateUnique
+            }
         }
-        None
     }
 
     /// Numbers an admitted tick and encodes it. `egress_ns` is the present, nanoseconds since the epoch,
-    /// `CLOCK_REALTIME`.
-    pub(crate) fn payload(&mut self, admitted: &Admitted, source: &Source, egress_ns: u64) -> Option<(TopicId, &[u8])> {
+    /// `CLOCK_REALTIME`. Nothing when the contract's route has gone meanwhile.
+    pub fn payload(&mut self, admitted: &Admitted, source: &Source, egress_ns: u64) -> Option<(TopicId, &[u8])> {
         let contract = self.contracts.get_mut(admitted.place)?;
         contract.seq += 1;
         let envelope = Envelope {
@@ -158,12 +237,12 @@ fn last_volume(contract: &ContractState, tick: &Tick) -> i64 {
 }
 
 impl RuleVitals {
-    /// Counts a judgement; says whether it rejects.
-    fn note(&self, judgement: Judgement, is_publishable: bool) -> bool {
+    /// Counts a judgement; the outcome where it rejects.
+    fn note(&self, judgement: Judgement, is_publishable: bool) -> Option<Outcome> {
         match judgement {
             Judgement::Reject(rule) => {
                 self.count_rejected(rule);
-                return true;
+                return Some(Outcome::Rejected(rule));
             }
             Judgement::Shadow(rule) => self.count_shadowed(rule),
             Judgement::Pass => {}
@@ -171,6 +250,6 @@ impl RuleVitals {
         if !is_publishable {
             self.count_unpublishable();
         }
-        false
+        None
     }
 }

@@ -1,6 +1,5 @@
 //! The feed from outside: its configuration, and the handle of the running thread.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 
-use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::plane::{FeedCommand, FeedVitals};
-use mdhub_spec::settings::{Publish, Rule, RuleMode};
+use mdhub_spec::settings::Publish;
 use thiserror::Error;
 
+use crate::engine::EngineConfig;
 use crate::vitals::{LagVitals, RuleVitals};
 
 /// What a feed is made from.
@@ -20,14 +19,8 @@ use crate::vitals::{LagVitals, RuleVitals};
 pub struct FeedConfig {
     /// The tick socket.
     pub publish: Publish,
-    /// Rules that are not on.
-    pub rules: BTreeMap<Rule, RuleMode>,
-    /// Trading days.
-    pub calendar: TradingCalendar,
-    /// For 7x24 environments: a tick's date is its `ActionDay`.
-    pub always_open: bool,
-    /// The hub's start, nanoseconds since the epoch; the payload's `epoch`.
-    pub epoch: u64,
+    /// How ticks are judged.
+    pub engine: EngineConfig,
 }
 
 /// The queue of commands is full, or the feed has ended. Gives the command back.

@@ -9,7 +9,7 @@
 //! | [`tid`] | the identity of a snapshot, and its recipe | yes |
 //! | [`arbitrate`] | which copy of a snapshot is published | yes |
 //! | [`encode`] | the payload, version 1 | yes |
-//! | `contracts`, `engine` | all of these together, for all contracts | yes |
+//! | [`engine`], `contracts` | all of these together, for all contracts | yes |
 //! | `thread`, `clock` | epoll, pipes, time: the one thread | no |
 //! | `handle` | the running feed from outside | no |
 //! | [`zmtp`] | the PUB server | no |
@@ -21,7 +21,7 @@ pub mod cleanse;
 mod clock;
 mod contracts;
 pub mod encode;
-mod engine;
+pub mod engine;
 mod handle;
 pub mod normalise;
 mod thread;

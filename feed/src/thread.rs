@@ -14,18 +14,16 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use mdhub_spec::plane::{FeedCommand, FeedEvent, FeedVitals, PipeEnd, SOURCES_MAX};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::RawTick;
-use mdhub_spec::time::Mono;
+use mdhub_spec::time::{Mono, Now};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-use crate::cleanse::Rules;
 use crate::clock::{mono, real_ns};
-use crate::engine::{Engine, Source};
+use crate::engine::{Engine, Outcome, Source};
 use crate::handle::{FeedConfig, FeedHandle};
-use crate::normalise::DayRule;
-use crate::vitals::{LagVitals, RuleVitals, count};
+use crate::vitals::count;
 use crate::zmtp::{Server, ServerConfig};
 
 use pipe::{Pipe, Turn};
@@ -54,7 +52,8 @@ pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
 /// When the address cannot be had, or the system refuses a descriptor or the thread.
 pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     let vitals = Arc::new(FeedVitals::default());
-    let (rule_vitals, lag_vitals) = (Arc::new(RuleVitals::default()), Arc::new(LagVitals::default()));
+    let engine = Engine::new(config.engine);
+    let (rule_vitals, lag_vitals) = (Arc::clone(engine.rule_vitals()), Arc::clone(engine.lag_vitals()));
     let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
     let listen_addr = server.local_addr();
     let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
@@ -62,10 +61,8 @@ pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
     server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
     let (commands, queue) = sync_channel(COMMANDS_MAX);
-    let days = DayRule { calendar: config.calendar, always_open: config.always_open };
-    let rules = Rules::from(&config.rules);
     let feed = Feed {
-        engine: Engine::new(rules, days, config.epoch, Arc::clone(&rule_vitals), Arc::clone(&lag_vitals)),
+        engine,
         server,
         epoll,
         wake: Arc::clone(&wake),
@@ -182,6 +179,7 @@ impl Feed {
                 engine.route(table, &mut |vt_symbol| server.topic(vt_symbol));
                 tracing::debug!(revision, "the routes were swapped");
             }
+            FeedCommand::Publish(_) | FeedCommand::Peers(_) | FeedCommand::Recent(_) => {}
             FeedCommand::Shutdown => self.is_ending = true,
         }
     }
@@ -215,8 +213,9 @@ impl Feed {
     fn turn(&mut self, index: usize) {
         let Self { engine, server, pipes, vitals, unflushed, now, .. } = self;
         let Some(Some(Attached { pipe, source, .. })) = pipes.get_mut(index) else { return };
+        let read_at = Now { mono: *now, wall_ns: real_ns() };
         let turn = pipe.turn(&mut |raw: &RawTick| {
-            let Some(admitted) = engine.admit(raw, source, *now) else { return };
+            let Outcome::Forward(admitted) = engine.admit(raw, source, read_at) else { return };
             let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) else { return };
             server.publish(topic, payload);
             count(&vitals.published);

@@ -8,7 +8,7 @@ use super::subscriptions::Subscriptions;
 
 /// A topic of one server; dense, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicId(pub(crate) u32);
+pub struct TopicId(pub u32);
 
 #[derive(Debug)]
 struct Topic {

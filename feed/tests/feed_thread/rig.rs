@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
-use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::frame;
 use mdhub_spec::plane::{
     Dialect, FeedCommand, FeedEvent, PipeEnd, Route, RouteTable, SourceMask, SourceSlot, SourceVitals,
@@ -32,10 +32,7 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
 pub(crate) fn config() -> FeedConfig {
     FeedConfig {
         publish: Publish { listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 0))), ..Publish::default() },
-        rules: [].into(),
-        calendar: TradingCalendar::shipped(),
-        always_open: false,
-        epoch: 1_795_000_000_000_000_000,
+        engine: EngineConfig::new(1_795_000_000_000_000_000),
     }
 }
 
@@ -117,7 +114,7 @@ impl Rig {
         loop {
             match self.events.recv_timeout(PATIENCE).expect("an event in time") {
                 FeedEvent::PipeEnded { incarnation: ended, end } if ended == incarnation => return end,
-                FeedEvent::PipeEnded { .. } | FeedEvent::Attached(_) => {}
+                FeedEvent::PipeEnded { .. } | FeedEvent::Attached(_) | FeedEvent::Demands(_) => {}
             }
         }
     }

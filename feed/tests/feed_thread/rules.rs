@@ -43,7 +43,9 @@ fn each_rule_rejects_its_own_and_a_good_tick_passes() {
 fn what_no_rule_may_reject_but_cannot_be_published_is_counted_all_the_same() {
     let rules =
         [(Rule::UnknownContract, RuleMode::Shadow), (Rule::NoTime, RuleMode::Off), (Rule::BadTime, RuleMode::Shadow)];
-    let mut rig = Rig::start(mdhub_feed::FeedConfig { rules: rules.into(), ..config() });
+    let mut config = config();
+    config.engine.cleansing.rules = rules.into();
+    let mut rig = Rig::start(config);
     rig.route(&[("IF2612.CFFEX", slots(&[0]))]);
     let mut front = rig.ctp(0);
     let subscriber = Subscriber::start(rig.feed().listen_addr(), 1);
