@@ -3,6 +3,8 @@
 //! Control gives [`FeedCommand`]s (a bounded queue; the whole [`RouteTable`] among them) and reads [`SourceVitals`], which
 //! the feed writes without locks. The feed answers with [`FeedEvent`]s: edges, repaired by a periodic full report.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::account::{AccountId, GatewayKind};
 use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
+use crate::settings::Publish;
 
 /// Most sources (accounts) at once.
 pub const SOURCES_MAX: usize = 64;
@@ -163,6 +166,97 @@ pub struct FeedVitals {
     pub peers_refused: AtomicU64,
     /// Events that found the event queue full.
     pub events_dropped: AtomicU64,
+    /// Last ticks sent to subscribers who had just subscribed.
+    pub snapshots: AtomicU64,
+    /// Bytes that wait for subscribers now.
+    pub waiting_bytes: AtomicU64,
+    /// Subscriptions that there are now, each prefix of each subscriber once.
+    pub subscriptions: AtomicU64,
+    /// Connections refused because they gave no valid token, or tried too many.
+    pub tokens_refused: AtomicU64,
+    /// Contracts that are subscribed upstream now because a subscriber asked.
+    pub demands: AtomicU64,
+    /// Subscriptions to contracts that nobody feeds, and that were not asked for upstream.
+    pub demands_refused: AtomicU64,
+    /// Calls of the system that waited for descriptors.
+    pub waits: AtomicU64,
+    /// Calls of the system that read ticks or what subscribers say.
+    pub reads: AtomicU64,
+    /// Calls of the system that wrote to subscribers.
+    pub writes: AtomicU64,
+}
+
+/// Where an answer goes. Called on the feed thread, so it must not block.
+pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
+
+impl<T> Reply<T> {
+    /// Hands the answer to `take`.
+    pub fn new(take: impl FnOnce(T) + Send + 'static) -> Self {
+        Self(Box::new(take))
+    }
+
+    /// Answers.
+    pub fn send(self, answer: T) {
+        (self.0)(answer);
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+/// A subscriber's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// The name of its token; `None` when it gave none.
+    pub token: Option<Arc<str>>,
+    /// How long it is connected, ms.
+    pub connected_ms: u64,
+    /// How long ago it was last heard or took something, ms.
+    pub idle_ms: u64,
+    /// Different prefixes that it subscribed.
+    pub subscriptions: usize,
+    /// Ticks put into its buffer, snapshots included.
+    pub delivered: u64,
+    /// Ticks dropped for it.
+    pub dropped: u64,
+    /// Bytes that wait for it.
+    pub waiting_bytes: usize,
+}
+
+/// A question for ticks that were published lately.
+#[derive(Debug)]
+pub struct RecentQuery {
+    /// Which contract's.
+    pub vt_symbol: String,
+    /// The epoch that `after_seq` is of; `None` for the present one.
+    pub epoch: Option<u64>,
+    /// Those with a greater `seq`.
+    pub after_seq: u64,
+    /// Most ticks in the answer.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub reply: Reply<RecentTicks>,
+}
+
+/// The answer to a [`RecentQuery`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecentTicks {
+    /// Payloads in the order of their `seq`, without a gap from the one after `after_seq` on.
+    Ticks(Vec<Vec<u8>>),
+    /// The question is of another epoch, or what comes after `after_seq` has left the log.
+    Gone {
+        /// The present epoch.
+        epoch: u64,
+        /// The smallest `seq` that the log still has.
+        oldest_seq: u64,
+    },
+    /// No tick of this contract was published since the hub started.
+    Unknown,
 }
 
 /// What control asks of the feed.
@@ -190,6 +284,12 @@ pub enum FeedCommand {
     },
     /// From now on this table rules.
     Routes(Arc<RouteTable>),
+    /// From now on these `tokens`, `anonymous`, `allow` and `demand` are in force. Subscribers whose token is gone are cut.
+    Publish(Arc<Publish>),
+    /// Who is connected.
+    Peers(Reply<Vec<PeerStatus>>),
+    /// What was published lately.
+    Recent(RecentQuery),
     /// Flush, close every peer, and end the thread.
     Shutdown,
 }
@@ -217,4 +317,7 @@ pub enum FeedEvent {
     },
     /// Every pipe that is still read: once a second, so that a lost edge is made good.
     Attached(Vec<Incarnation>),
+    /// Every contract that subscribers ask for and that is not fed unasked, sorted: whenever it changes, and once a second
+    /// while it is not empty or has just become so.
+    Demands(Vec<Contract>),
 }

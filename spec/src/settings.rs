@@ -16,7 +16,7 @@ mod publish;
 pub use calendar::Calendar;
 pub use cleansing::{Cleansing, Rule, RuleMode};
 pub use health::Health;
-pub use publish::Publish;
+pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
 
 /// A settings file that cannot be used. Shows as `FILE:LINE:COLUMN: FIELD: what is wrong`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -55,6 +55,8 @@ pub(crate) async fn listen(mut events: mpsc::Receiver<FeedEvent>, control: Arc<C
                 control.pipe_ended(incarnation, broken);
             }
             FeedEvent::Attached(read) => control.pipes_reported(&read),
+            // Subscribing upstream while workers run comes with the manager's `subscribe`.
+            FeedEvent::Demands(_) => {}
         }
     }
 }
