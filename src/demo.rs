@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mdhub_spec::account::{AccountSettings, GatewayKind, MarketDataAccount, Secret};
-use mdhub_spec::contract::Contract;
+use mdhub_spec::contract::{Contract, ContractError};
 use mdhub_spec::ports::{AccountStore, StoreError};
-use mdhub_spec::settings::{
-    ApiVersion, Calendar, Cleansing, Contracts, Database, Health, Http, Kind, Library, Logging, Publish, Settings,
-};
+use mdhub_spec::settings::{Library, Settings};
 use serde_json::json;
 
 use crate::cli::{DemoArgs, PlaceArgs};
@@ -19,6 +17,21 @@ use crate::{Failure, accounts, hub, say};
 
 /// The name under which the demo's accounts know the simulated library.
 const LIBRARY: &str = "sim";
+
+/// Everything that is not said here or below is as in any hub.
+const HEAD: &str = "apiVersion: mdhub/v1\nkind: Hub\n";
+
+/// The liveliest of each exchange.
+const CANARIES: [&str; 8] = [
+    "rb2701.SHFE",
+    "m2705.DCE",
+    "MA701.CZCE",
+    "IF2612.CFFEX",
+    "sc2701.INE",
+    "lc2701.GFEX",
+    "510050.SSE",
+    "159919.SZSE",
+];
 
 /// Something of every exchange.
 const CONTRACTS: [&str; 14] = [
@@ -117,19 +130,14 @@ fn settings(data: &DataDir, args: &DemoArgs) -> Result<LoadedSettings, Failure> 
         env: BTreeMap::from([("SIMAPI_WORLD".to_owned(), world)]),
     };
     let list = CONTRACTS.iter().map(|c| c.parse::<Contract>().map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
-    let settings = Settings {
-        api_version: ApiVersion::V1,
-        kind: Kind::Hub,
-        database: Database::default(),
-        http: Http { listen: args.http },
-        publish: Publish { listen: args.zmq, ..Publish::default() },
-        contracts: Contracts { list, ..Contracts::default() },
-        cleansing: Cleansing::default(),
-        health: Health::default(),
-        calendar: Calendar { always_open: true },
-        libraries: BTreeMap::from([(LIBRARY.to_owned(), library)]),
-        logging: Logging::default(),
-    };
+    let canaries = CANARIES.iter().map(|c| c.parse().map_err(|e: ContractError| e.to_string()));
+    let mut settings = Settings::parse("the demo's settings", HEAD).map_err(|e| e.to_string())?;
+    settings.http.listen = args.http;
+    settings.publish.listen = args.zmq;
+    settings.contracts.list = list;
+    settings.canaries.list = canaries.collect::<Result<_, _>>()?;
+    settings.calendar.always_open = true;
+    settings.libraries = BTreeMap::from([(LIBRARY.to_owned(), library)]);
     settings_file::resolve(settings, Path::new(""))
 }
 

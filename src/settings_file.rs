@@ -47,7 +47,8 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
         texts.push((path.display().to_string(), read(&path)?));
     }
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let contracts = settings.contracts.resolve(files).map_err(|e| e.to_string())?;
+    let mut contracts = settings.contracts.resolve(files).map_err(|e| e.to_string())?;
+    contracts.extend(settings.canaries.list.iter().cloned());
     let libraries = settings
         .libraries
         .iter()

@@ -10,6 +10,7 @@
 //! | asked to leave | TERM, then KILL after the grace, again at intervals, until its group is empty | the same |
 
 mod backoff;
+mod health;
 mod routes;
 mod state;
 mod status;
@@ -17,14 +18,16 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::AccountId;
+use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::contract::Contract;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::{Mono, Now};
 
+use health::Ward;
 pub use routes::routes;
 pub use state::{Desired, DesiredAccount, Observed, Policy};
 pub use status::AccountStatus;
+use status::Subject;
 use verdict::Verdict;
 
 /// One thing to do. It names the process that it was computed for, so that it cannot hit a successor.
@@ -43,6 +46,8 @@ pub enum Action {
         account: AccountId,
         /// Which life.
         incarnation: Incarnation,
+        /// Whether it is ended for being sick: it belongs into [`Observed::ended_sick`] from now on.
+        is_sick: bool,
     },
     /// KILL to the group.
     Kill {
@@ -64,14 +69,13 @@ impl Action {
 }
 
 /// What there is to do about one account, and to say about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountPlan {
+struct AccountPlan {
     /// At most one thing at a time.
-    pub action: Option<Action>,
+    action: Option<Action>,
     /// For people.
-    pub status: AccountStatus,
+    status: AccountStatus,
     /// When to look again, if nothing changes before.
-    pub wake_at: Option<Mono>,
+    wake_at: Option<Mono>,
 }
 
 /// What there is to do about everything.
@@ -85,6 +89,10 @@ pub struct Plan {
     pub routes: BTreeMap<Contract, Vec<AccountId>>,
     /// Tick pipes to close at once, whatever is in them: their writers are sick.
     pub detach: BTreeSet<Incarnation>,
+    /// The kinds whose sources are all silent at once though they are on independent fronts, since when.
+    pub silent_markets: BTreeMap<GatewayKind, Mono>,
+    /// Pairs of accounts that share a front, so that they are no redundancy for each other.
+    pub shared_fronts: BTreeSet<(AccountId, AccountId)>,
     /// When to plan again, if nothing changes before.
     pub wake_at: Option<Mono>,
 }
@@ -92,14 +100,18 @@ pub struct Plan {
 /// Plans for every account.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, now: Now) -> Plan {
+    let ward = Ward::new(desired, observed, now.mono);
     let mut plan = Plan {
         routes: routes(desired, observed, now),
         detach: routes::detach(desired, observed, now),
+        silent_markets: ward.silent_markets(),
+        shared_fronts: ward.shared_fronts(),
+        wake_at: ward.due(),
         ..Plan::default()
     };
     let ids: BTreeSet<&AccountId> = desired.accounts.keys().chain(observed.gateways.keys()).collect();
     for id in ids {
-        let Some(AccountPlan { action, status, wake_at }) = account(desired, observed, id, now) else { continue };
+        let Some(AccountPlan { action, status, wake_at }) = one(&ward, desired, observed, id, now) else { continue };
         plan.actions.extend(action);
         plan.statuses.insert(id.clone(), status);
         plan.wake_at = plan.wake_at.into_iter().chain(wake_at).min();
@@ -108,26 +120,30 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Now) -> Plan {
 }
 
 /// Plans for one account. `None` when it is neither desired nor has a process: there is nothing to do or to say.
-#[must_use]
-pub fn account(desired: &Desired, observed: &Observed, id: &AccountId, now: Now) -> Option<AccountPlan> {
+fn one(ward: &Ward<'_>, desired: &Desired, observed: &Observed, id: &AccountId, now: Now) -> Option<AccountPlan> {
     let none = GatewayView::default();
     let view = observed.gateways.get(id).unwrap_or(&none);
     let wanted = desired.accounts.get(id);
     if wanted.is_none() && view.process.is_none() {
         return None;
     }
-    let verdict = verdict::judge(&desired.policy, wanted, view, observed.watching_since, now.mono);
+    let verdict = verdict::judge(desired, observed, wanted, view, ward.health(id), now.mono);
     let action = match &verdict {
         Verdict::Start => Some(Action::Start { account: id.clone(), after: view.last_incarnation() }),
-        Verdict::End { process, .. } => {
-            Some(Action::Terminate { account: id.clone(), incarnation: process.incarnation })
+        Verdict::End { process, cause } => {
+            Some(Action::Terminate { account: id.clone(), incarnation: process.incarnation, is_sick: cause.is_fault() })
         }
         Verdict::Leaving { process, kill_at, .. } => {
             (*kill_at <= now.mono).then(|| Action::Kill { account: id.clone(), incarnation: process.incarnation })
         }
-        Verdict::Rest | Verdict::Keep(_) | Verdict::CoolDown { .. } | Verdict::Blocked(_) => None,
+        Verdict::Rest(_) | Verdict::Keep(..) | Verdict::CoolDown { .. } | Verdict::Blocked(_) => None,
     };
-    let wake_at = verdict.due(&desired.policy, observed.watching_since, now.mono);
-    let status = status::status(id, desired, wanted, &verdict, now.mono);
-    Some(AccountPlan { action, status, wake_at })
+    let crashes =
+        wanted.map(|account| backoff::crashes(&desired.policy, account, &observed.ended_sick, &view.exits, now.mono));
+    let (crashes, crash_leaves) = crashes.unwrap_or_default();
+    let reopens = wanted.and_then(|account| observed.closed.get(&account.kind).copied().flatten());
+    let due = verdict.due(&desired.policy, observed.watching_since, now.mono);
+    let wake_at = due.into_iter().chain(crash_leaves).chain(reopens).filter(|at| *at > now.mono).min();
+    let subject = Subject { id, desired, wanted, crashes, reopens, now: now.mono };
+    Some(AccountPlan { action, status: status::status(&subject, &verdict), wake_at })
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, Policy, plan};
 use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
 use mdhub_spec::condition::{ConditionStatus, ConditionType, Phase};
+use mdhub_spec::contract::Exchange;
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -26,6 +27,13 @@ const POLICY: Policy = Policy {
     backoff_max_ms: 80,
     login_backoff_min_ms: 40,
     stable_ms: 150,
+    canary_silence_ms: 60,
+    cool_down_ms: 20,
+    market_silent_hold_ms: 70,
+    restart_spacing_ms: 30,
+    delivering_ms: 90,
+    crash_exits: 2,
+    crash_window_ms: 120,
 };
 
 /// All instants lie in the first 400 ms; the planner's is any of them, also before what it looks at.
@@ -37,6 +45,10 @@ fn id() -> impl Strategy<Value = AccountId> {
     prop::sample::select(vec!["a", "b", "c"]).prop_map(|id| id.parse().expect("a slug"))
 }
 
+fn exchange() -> impl Strategy<Value = Exchange> {
+    prop::sample::select(vec![Exchange::Shfe, Exchange::Dce, Exchange::Sse])
+}
+
 fn fingerprint() -> impl Strategy<Value = Fingerprint> {
     (0..2_u128).prop_map(Fingerprint)
 }
@@ -46,9 +58,10 @@ prop_compose! {
         sopt in any::<bool>(), priority in 1..3_u32, is_enabled in prop::bool::weighted(0.8),
         suspended in prop::bool::weighted(0.2), fingerprint in fingerprint(),
         problem in option::weighted(0.1, Just("no library".to_owned())),
+        fronts in btree_set(prop::sample::select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     ) -> DesiredAccount {
         let kind = if sopt { GatewayKind::Sopt } else { GatewayKind::Ctp };
-        DesiredAccount { kind, priority, is_enabled, suspended, fingerprint, problem, ..views::account() }
+        DesiredAccount { kind, priority, is_enabled, suspended, fingerprint, problem, fronts, ..views::account() }
     }
 }
 
@@ -66,7 +79,7 @@ fn front() -> impl Strategy<Value = FrontState> {
         Just(FrontState::Connected),
         any::<i32>().prop_map(|reason| FrontState::Disconnected { reason }),
         Just(FrontState::LoggedIn { trading_day: String::new() }),
-        any::<i32>().prop_map(|code| FrontState::Refused { code, message: String::new() }),
+        (1..5_i32).prop_map(|code| FrontState::Refused { code, message: String::new() }),
     ]
 }
 
@@ -87,11 +100,11 @@ prop_compose! {
 prop_compose! {
     fn exit()(
         counter in 0..9_u64, at in instant(), fingerprint in fingerprint(), restart_generation in 0..2_u64,
-        heard_at in instant(), ready_at in option::of(instant()), asked in any::<bool>(),
+        heard_at in instant(), ready_at in option::of(instant()), asked in any::<bool>(), front in front(),
         protocol_mismatch in option::weighted(0.1, 2..4_u32), jitter_permille in any::<u16>(),
     ) -> Exit {
         Exit {
-            fingerprint, restart_generation, heard_at, ready_at, asked, protocol_mismatch, jitter_permille,
+            fingerprint, restart_generation, heard_at, ready_at, asked, protocol_mismatch, jitter_permille, front,
             ..views::exit(counter, at)
         }
     }
@@ -103,11 +116,22 @@ prop_compose! {
         gateways in btree_map(id(), (option::of(process()), vec(exit(), 0..4)), 0..4),
         attached in btree_set((0..9_u64).prop_map(incarnation), 0..5),
         watching_since in instant(),
+        open in btree_map(exchange(), instant(), 0..3),
+        closed in option::weighted(0.1, option::of(instant())),
+        deliveries in btree_map(id(), btree_map(exchange(), instant(), 0..3), 0..4),
+        garbage in btree_map((0..9_u64).prop_map(incarnation), instant(), 0..2),
+        ended_sick in btree_set((0..9_u64).prop_map(incarnation), 0..4),
     ) -> (Desired, Observed) {
-        let contracts = ["rb2701.SHFE", "10009123.SSE"].map(|c| c.parse().expect("a contract")).into();
+        let contracts = ["rb2701.SHFE", "ni2701.SHFE", "m2705.DCE", "10009123.SSE"];
+        let contracts = contracts.map(|c| c.parse().expect("a contract")).into();
         let view = |(process, exits)| GatewayView { process, exits };
         let gateways = gateways.into_iter().map(|(id, parts)| (id, view(parts))).collect();
-        (Desired { accounts, contracts, policy: POLICY }, Observed { gateways, attached, watching_since })
+        let closed = closed.map(|until| (GatewayKind::Ctp, until)).into_iter().collect();
+        let desired = Desired { accounts, contracts, policy: POLICY, refused_codes: BTreeSet::from([3]) };
+        let observed = Observed {
+            gateways, attached, watching_since, open, closed, deliveries, garbage, ended_sick,
+        };
+        (desired, observed)
     }
 }
 
@@ -164,19 +188,24 @@ proptest! {
 
     #[test]
     fn every_account_is_told_about_in_full(world in world(), now in instant()) {
-        use ConditionType::{Blocked, FrontConnected, LoggedIn, ProcessRunning, Ready, Stuck, Subscribed};
+        use ConditionType::{
+            Blocked, CanaryFresh, CrashLoop, FrontConnected, LoggedIn, ProcessRunning, Ready, Stuck, Subscribed,
+        };
         let (desired, observed) = &world;
         let plan = plan_at(&world, now);
         prop_assert_eq!(&plan, &plan_at(&world, now));
         prop_assert!(desired.accounts.keys().all(|id| plan.statuses.contains_key(id)));
         for (id, status) in &plan.statuses {
             let kinds: Vec<ConditionType> = status.conditions.iter().map(|c| c.kind).collect();
-            let all = [ProcessRunning, FrontConnected, LoggedIn, Subscribed, Ready, Blocked, Stuck];
+            let all =
+                [ProcessRunning, FrontConnected, LoggedIn, Subscribed, CanaryFresh, Ready, Blocked, CrashLoop, Stuck];
             prop_assert_eq!(kinds, all);
             let holds = |kind| status.conditions.iter().any(|c| c.kind == kind && c.status == ConditionStatus::True);
             let process = observed.gateways.get(id).and_then(|view| view.process.as_ref());
             prop_assert_eq!(holds(ProcessRunning), process.is_some());
-            prop_assert_eq!(holds(Ready), status.phase == Phase::Healthy);
+            let is_up = matches!(status.phase, Phase::Healthy | Phase::Degraded | Phase::Unhealthy);
+            let fits = if holds(Ready) { is_up } else { status.phase != Phase::Healthy };
+            prop_assert!(fits, "{:?}", status);
             prop_assert!(status.phase != Phase::Blocked || holds(Blocked));
             prop_assert_eq!(status.next_start_at.is_some(), status.phase == Phase::CoolingDown);
             prop_assert!(!status.why.is_empty());
@@ -200,6 +229,7 @@ fn the_planner_knows_no_clock_no_runtime_no_chance_and_no_log() {
     let sources = [
         include_str!("../src/plan.rs"),
         include_str!("../src/plan/backoff.rs"),
+        include_str!("../src/plan/health.rs"),
         include_str!("../src/plan/routes.rs"),
         include_str!("../src/plan/state.rs"),
         include_str!("../src/plan/status.rs"),

@@ -105,7 +105,10 @@ fn words(action: &Action) -> String {
     match action {
         Action::Start { account, after: None } => format!("start {account}, its first"),
         Action::Start { account, after: Some(after) } => format!("start {account} after {after}"),
-        Action::Terminate { account, incarnation } => format!("terminate {account} {incarnation}"),
+        Action::Terminate { account, incarnation, is_sick: false } => format!("terminate {account} {incarnation}"),
+        Action::Terminate { account, incarnation, is_sick: true } => {
+            format!("terminate {account} {incarnation}, which is sick")
+        }
         Action::Kill { account, incarnation } => format!("kill {account} {incarnation}"),
     }
 }
@@ -149,8 +152,10 @@ fn a_process_that_fits_is_left_alone() {
         FrontConnected True Connected: the front holds the connection
         LoggedIn True LoggedIn: trading day 20261123
         Subscribed True Acknowledged: 1 of 1 contracts accepted
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready True Ready: 1 of 1 contracts accepted
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
 }
@@ -201,8 +206,10 @@ fn the_way_up_from_start_to_ready_is_told_step_by_step() {
         FrontConnected False NoProcess: there is no process
         LoggedIn False NoProcess: there is no process
         Subscribed False NoProcess: there is no process
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False NoProcess: there is no process
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
     Scenario::new().process("ctp-main", process(1, ago(0))).check_conditions(&expect![[r#"
@@ -210,8 +217,10 @@ fn the_way_up_from_start_to_ready_is_told_step_by_step() {
         FrontConnected Unknown NoHello: the worker has not said Hello
         LoggedIn Unknown NoHello: the worker has not said Hello
         Subscribed Unknown NoHello: the worker has not said Hello
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False NoHello: the worker has not said Hello
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
 }
@@ -231,8 +240,10 @@ fn what_the_front_says_is_passed_on() {
         FrontConnected False Disconnected: the front went away: 0x1001, reading failed
         LoggedIn False NotConnected: it comes after the connection
         Subscribed False NotLoggedIn: it comes after the login
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False Disconnected: the front went away: 0x1001, reading failed
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
     Scenario::new().process("ctp-main", refused.clone()).check(&expect![[r#"
@@ -245,8 +256,10 @@ fn what_the_front_says_is_passed_on() {
         FrontConnected True Connected: the front holds the connection
         LoggedIn False Refused: the front refused the login: 3, CTP:不合法的登录
         Subscribed False NotLoggedIn: it comes after the login
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False Refused: the front refused the login: 3, CTP:不合法的登录
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
 }
@@ -260,6 +273,7 @@ fn out_of_the_pool_held_down_or_deleted_nothing_runs() {
     rest.check(&expect![[r#"
         status  ctp-main Stopped: the account is disabled
         route   rb2701.SHFE <- []
+        wake    in 599900 ms
     "#]]);
     Scenario::new().account("ctp-main", suspended.clone()).check(&expect![[r#"
         status  ctp-main Stopped: it is stopped by hand
@@ -327,8 +341,10 @@ fn a_process_that_ignores_term_is_killed_and_again_until_its_group_is_empty() {
         FrontConnected True Connected: the front holds the connection
         LoggedIn True LoggedIn: trading day 20261123
         Subscribed True Acknowledged: 1 of 1 contracts accepted
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False Ending: it is stopped by hand
         Blocked False NotBlocked: nothing keeps it from running
+        CrashLoop False NoLoop: it does not end again and again
         Stuck True SurvivesKill: process group 4000 survives KILL; it waits in the kernel
     "#]]);
 }
@@ -412,6 +428,7 @@ fn exits_back_off_from_the_last_one_and_the_delay_doubles() {
         action  start ctp-main after 7.1
         status  ctp-main Starting: a process is started
         route   rb2701.SHFE <- []
+        wake    in 599000 ms
     "#]]);
 }
 
@@ -453,6 +470,7 @@ fn after_a_stop_by_hand_a_start_comes_at_once() {
         action  start ctp-main after 7.3
         status  ctp-main Starting: a process is started
         route   rb2701.SHFE <- []
+        wake    in 599700 ms
     "#]]);
     let stopping = ProcessView { ending: Ending::Terminating { since: ago(100) }, ..ready(1) };
     Scenario::new().process("ctp-main", stopping).check(&expect![[r#"
@@ -467,13 +485,13 @@ fn a_silent_process_loses_routes_and_pipe_at_once_and_counts_as_an_exit() {
     let no_hello = process(1, ago(10_000));
     let no_heartbeat = ProcessView { heartbeat_at: Some(ago(10_000)), ..ready(1) };
     Scenario::new().process("ctp-main", no_hello).check(&expect![[r#"
-        action  terminate ctp-main 7.1
+        action  terminate ctp-main 7.1, which is sick
         status  ctp-main Stopping: the worker is not heard of; TERM now
         route   rb2701.SHFE <- []
         detach  7.1
     "#]]);
     Scenario::new().process("ctp-main", no_heartbeat).check(&expect![[r#"
-        action  terminate ctp-main 7.1
+        action  terminate ctp-main 7.1, which is sick
         status  ctp-main Stopping: the worker is not heard of; TERM now
         route   rb2701.SHFE <- []
         detach  7.1
@@ -522,8 +540,10 @@ fn another_protocol_version_blocks_until_the_account_changes() {
         FrontConnected False NoProcess: there is no process
         LoggedIn False NoProcess: there is no process
         Subscribed False NoProcess: there is no process
+        CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False NoProcess: there is no process
         Blocked True ProtocolMismatch: the worker speaks protocol version 9, the hub 1
+        CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);
     let by_hand = DesiredAccount { restart_generation: 2, ..account() };

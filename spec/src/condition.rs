@@ -13,10 +13,14 @@ pub enum ConditionType {
     LoggedIn,
     /// Every contract's subscription was acknowledged.
     Subscribed,
+    /// Its watched exchanges tick while their sections are open.
+    CanaryFresh,
     /// Everything that the account needs in order to deliver is there.
     Ready,
     /// It cannot run until its account changes.
     Blocked,
+    /// Its process ends again and again.
+    CrashLoop,
     /// Its process group survives KILL.
     Stuck,
 }
@@ -57,6 +61,10 @@ pub enum Phase {
     Connecting,
     /// Ready.
     Healthy,
+    /// Ready, but one of its exchanges is silent.
+    Degraded,
+    /// It delivers nothing, or rubbish.
+    Unhealthy,
     /// It waits for its next start.
     CoolingDown,
     /// It waits for a changed account.

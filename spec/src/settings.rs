@@ -9,11 +9,13 @@ use thiserror::Error;
 use crate::contract::Contract;
 
 mod calendar;
+mod canaries;
 mod cleansing;
 mod health;
 mod publish;
 
 pub use calendar::Calendar;
+pub use canaries::Canaries;
 pub use cleansing::{Cleansing, Rule, RuleMode};
 pub use health::Health;
 pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
@@ -53,6 +55,9 @@ pub struct Settings {
     /// What is subscribed.
     #[serde(default)]
     pub contracts: Contracts,
+    /// What always ticks.
+    #[serde(default)]
+    pub canaries: Canaries,
     /// Which rules judge ticks.
     #[serde(default)]
     pub cleansing: Cleansing,

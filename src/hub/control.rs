@@ -5,6 +5,8 @@
 //! action, so that a slow one never holds up another. Every run starts from what is there now; the reason for a wake-up
 //! does not matter.
 
+mod news;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +16,12 @@ use std::time::Duration;
 use mdhub_feed::FeedHandle;
 use mdhub_gateways::manager::{GatewayManager, Launch};
 use mdhub_reconciler::controller::{self, Requeue, Retry};
-use mdhub_reconciler::plan::{AccountStatus, Action, Observed, Plan, plan};
+use mdhub_reconciler::plan::{Action, Observed, Plan, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
-use mdhub_spec::condition::Condition;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::ports::SetAside;
-use mdhub_spec::process::{Exit, GatewayView, Incarnation};
+use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::Mono;
 use tokio::sync::watch as tokio_watch;
 use tracing::{error, info, warn};
@@ -28,10 +29,12 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::settings_file::LoadedSettings;
 
+use super::deliveries::{self, Garbage};
 use super::desired::{DesiredState, Fixed, in_force};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
+use news::Told;
 
 /// What the controller's queue holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,10 +74,12 @@ struct State {
     slots: Slots,
     pipes: Pipes,
     vitals: BTreeMap<AccountId, Arc<SourceVitals>>,
-    statuses: BTreeMap<AccountId, AccountStatus>,
     routed: BTreeMap<Contract, SourceMask>,
     routes_revision: u64,
-    exits_told: BTreeMap<AccountId, Incarnation>,
+    told: Told,
+    garbage: Garbage,
+    /// Processes that were ended for being sick.
+    ended_sick: BTreeSet<Incarnation>,
     looked_at: Mono,
     watching_since: Mono,
 }
@@ -100,6 +105,7 @@ pub(crate) async fn run(control: Arc<Control>, mut stopped: tokio_watch::Receive
 /// Carries out plans.
 pub(crate) struct Control {
     epoch: u64,
+    started_at: Mono,
     fixed: Fixed,
     feed: Arc<FeedHandle>,
     manager: Arc<GatewayManager>,
@@ -124,6 +130,7 @@ impl Control {
         let state = State { looked_at: now, watching_since: now, ..State::default() };
         Self {
             epoch,
+            started_at: now,
             fixed: Fixed::from(loaded),
             feed,
             manager,
@@ -155,7 +162,7 @@ impl Control {
         state.slots.assign(&wanted, &busy);
         // Of accounts that are gone nothing is kept longer than the manager keeps it.
         state.vitals.retain(|id, _| busy.contains(id) || accounts.iter().any(|a| a.id == *id));
-        state.exits_told.retain(|id, _| views.contains_key(id));
+        state.told.forget(|id| views.contains_key(id));
         state.desired = Some(Arc::new(DesiredState::new(&self.fixed, &state.slots, accounts)));
         drop(state);
         self.queue.wake(Key::Hub);
@@ -213,17 +220,38 @@ impl Control {
         }
         state.looked_at = now.mono;
         let desired = state.desired.clone()?;
-        let observed = Observed { gateways, attached: state.pipes.all(), watching_since: state.watching_since };
+        let observed = self.observed(&mut state, gateways, now.mono);
         drop(state);
         let plan = plan(&desired.desired, &observed, now);
         Some((desired, observed, plan))
     }
 
+    /// All that the planner wants to know of what is there.
+    fn observed(&self, state: &mut State, gateways: BTreeMap<AccountId, GatewayView>, now: Mono) -> Observed {
+        let State { vitals, garbage, ended_sick, .. } = state;
+        let counters = |id: &AccountId| vitals.get(id).map(|of| (of.total(|e| &e.received), of.total(|e| &e.rejected)));
+        garbage.look(&gateways, counters, now);
+        let is_known = |i: &Incarnation| {
+            let mut views = gateways.values();
+            views.any(|v| v.process.iter().any(|p| p.incarnation == *i) || v.exits.iter().any(|e| e.incarnation == *i))
+        };
+        ended_sick.retain(is_known);
+        Observed {
+            attached: state.pipes.all(),
+            watching_since: state.watching_since,
+            open: self.fixed.watched.iter().map(|exchange| (*exchange, self.started_at)).collect(),
+            closed: BTreeMap::new(),
+            deliveries: state.vitals.iter().map(|(id, of)| (id.clone(), deliveries::last_ticks(of))).collect(),
+            garbage: state.garbage.since().clone(),
+            ended_sick: state.ended_sick.clone(),
+            gateways,
+        }
+    }
+
     async fn look_at_everything(&self) -> Result<Duration, String> {
         let resync = Duration::from_millis(RESYNC_MS);
         let Some((_, observed, plan)) = self.plan() else { return Ok(resync) };
-        self.tell_exits(&observed);
-        self.tell_statuses(&plan);
+        self.tell(&observed, &plan, clock::now().mono);
         // First of all: a feed that takes no commands does not keep a process from being ended.
         for action in &plan.actions {
             self.queue.wake(Key::Account(action.account().clone()));
@@ -241,8 +269,11 @@ impl Control {
         for action in plan.actions.into_iter().filter(|a| a.account() == id) {
             match action {
                 Action::Start { account, after } => self.launch(&desired, &account, after).await?,
-                Action::Terminate { account, incarnation } => {
-                    info!(%account, %incarnation, "TERM");
+                Action::Terminate { account, incarnation, is_sick } => {
+                    info!(%account, %incarnation, is_sick, "TERM");
+                    if is_sick {
+                        self.state().ended_sick.insert(incarnation);
+                    }
                     self.manager.terminate(&account, incarnation).map_err(|e| e.to_string())?;
                 }
                 Action::Kill { account, incarnation } => {
@@ -311,51 +342,5 @@ impl Control {
             tokio::time::sleep(FEED_RETRY).await;
         }
         Err("the feed takes no commands".into())
-    }
-
-    fn tell_exits(&self, observed: &Observed) {
-        for (id, view) in &observed.gateways {
-            let mut state = self.state();
-            let told = state.exits_told.get(id).copied();
-            let news: Vec<&Exit> = view.exits.iter().filter(|e| told.is_none_or(|t| e.incarnation > t)).collect();
-            if let Some(last) = news.last() {
-                state.exits_told.insert(id.clone(), last.incarnation);
-            }
-            drop(state);
-            for exit in news {
-                self.tell_exit(id, exit);
-            }
-        }
-    }
-
-    fn tell_exit(&self, id: &AccountId, exit: &Exit) {
-        let message =
-            exit.bye.as_ref().map_or_else(|| exit.reason.to_string(), |bye| format!("{}: {bye}", exit.reason));
-        if exit.asked {
-            info!(account = %id, incarnation = %exit.incarnation, message, "ended, as asked");
-        } else {
-            let last_lines = exit.stderr.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" | ");
-            error!(account = %id, incarnation = %exit.incarnation, message, last_lines, "a gateway process ended by itself");
-        }
-        self.outbox.hub_event(Some(id), "ProcessExited", message);
-    }
-
-    fn tell_statuses(&self, plan: &Plan) {
-        let mut state = self.state();
-        for (id, status) in &plan.statuses {
-            let before = state.statuses.get(id);
-            if before.is_none_or(|b| b.phase != status.phase) {
-                info!(account = %id, phase = ?status.phase, why = status.why, "phase");
-            }
-            let Some(before) = before else { continue };
-            for now in &status.conditions {
-                let same = |c: &Condition| c.kind == now.kind && c.status == now.status && c.reason == now.reason;
-                if !before.conditions.iter().any(same) {
-                    let Condition { kind, status, reason, message } = now;
-                    info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition");
-                }
-            }
-        }
-        state.statuses.clone_from(&plan.statuses);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mdhub_gateways::manager::Library;
 use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
-use mdhub_spec::contract::Contract;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::plane::SOURCES_MAX;
 use mdhub_spec::ports::SetAside;
 
@@ -18,6 +18,9 @@ pub(crate) struct Fixed {
     pub(crate) contracts: BTreeSet<Contract>,
     pub(crate) libraries: BTreeMap<String, Library>,
     pub(crate) policy: Policy,
+    pub(crate) refused_codes: BTreeSet<i32>,
+    /// Exchanges that have a canary, where the market never closes.
+    pub(crate) watched: BTreeSet<Exchange>,
 }
 
 impl From<&LoadedSettings> for Fixed {
@@ -26,6 +29,12 @@ impl From<&LoadedSettings> for Fixed {
             contracts: loaded.contracts.clone(),
             libraries: loaded.libraries.clone(),
             policy: Policy::from(&loaded.settings.health),
+            refused_codes: loaded.settings.health.login_refused_codes.clone(),
+            watched: if loaded.settings.calendar.always_open {
+                loaded.settings.canaries.list.iter().map(Contract::exchange).collect()
+            } else {
+                BTreeSet::new()
+            },
         }
     }
 }
@@ -43,7 +52,12 @@ impl DesiredState {
             let problem = problem(fixed, slots, account);
             (account.id.clone(), DesiredAccount { problem, ..DesiredAccount::from(account) })
         });
-        let desired = Desired { accounts: planned.collect(), contracts: fixed.contracts.clone(), policy: fixed.policy };
+        let desired = Desired {
+            accounts: planned.collect(),
+            contracts: fixed.contracts.clone(),
+            policy: fixed.policy,
+            refused_codes: fixed.refused_codes.clone(),
+        };
         Self { accounts, desired }
     }
 }
@@ -101,7 +115,13 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_used_leaves_its_account_as_it_was_and_a_missing_one_ends_it() {
-        let fixed = Fixed { contracts: BTreeSet::new(), libraries: BTreeMap::new(), policy: Policy::default() };
+        let fixed = Fixed {
+            contracts: BTreeSet::new(),
+            libraries: BTreeMap::new(),
+            policy: Policy::default(),
+            refused_codes: BTreeSet::new(),
+            watched: BTreeSet::new(),
+        };
         let before = DesiredState::new(&fixed, &Slots::default(), vec![account("a"), account("b"), account("c")]);
         let aside = ["b", "never-read", "(row 7)"].map(|id| SetAside { id: id.into(), why: "nonsense".into() });
         let ids = |before| -> Vec<String> {

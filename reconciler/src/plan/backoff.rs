@@ -1,6 +1,8 @@
 //! How long to wait after exits.
 
-use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Exit, ExitReason};
+use std::collections::BTreeSet;
+
+use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Exit, ExitReason, FrontState, Incarnation};
 use mdhub_spec::time::Mono;
 
 use super::state::{DesiredAccount, Policy};
@@ -26,12 +28,22 @@ pub(super) fn was_silent(policy: &Policy, exit: &Exit) -> bool {
     exit.asked && exit.at >= exit.heard_at.plus_ms(policy.silence_ms)
 }
 
+/// Whether nobody wanted this end: it left by itself, or was ended for being sick.
+pub(super) fn is_unwanted(policy: &Policy, ended_sick: &BTreeSet<Incarnation>, exit: &Exit) -> bool {
+    !exit.asked || was_silent(policy, exit) || ended_sick.contains(&exit.incarnation)
+}
+
 /// The backoff after `exits` (oldest first), or `None` when the last one asks for none.
 ///
 /// The row of exits ends at one that was wanted (a person stopped it), at one of another fingerprint or
 /// `restart_generation`, and behind one that had been stable.
-pub(super) fn after(policy: &Policy, account: &DesiredAccount, exits: &[Exit]) -> Option<Backoff> {
-    let unwanted = |exit: &&Exit| fits(account, exit) && (!exit.asked || was_silent(policy, exit));
+pub(super) fn after(
+    policy: &Policy,
+    account: &DesiredAccount,
+    ended_sick: &BTreeSet<Incarnation>,
+    exits: &[Exit],
+) -> Option<Backoff> {
+    let unwanted = |exit: &&Exit| fits(account, exit) && is_unwanted(policy, ended_sick, exit);
     let stable = |exit: &Exit| exit.ready_at.is_some_and(|ready_at| exit.at >= ready_at.plus_ms(policy.stable_ms));
     let last = exits.last().filter(unwanted)?;
     let mut row = 0;
@@ -45,6 +57,36 @@ pub(super) fn after(policy: &Policy, account: &DesiredAccount, exits: &[Exit]) -
     let delay_ms = delay_ms(policy, row).max(least_ms);
     let jitter_ms = delay_ms.saturating_mul(u64::from(last.jitter_permille)) / 4_000;
     Some(Backoff { exits: row, until: last.at.plus_ms(delay_ms.saturating_add(jitter_ms)) })
+}
+
+/// The refusal that no retry can help: the last two exits, one login each, were refused for good.
+pub(super) fn refused_for_good<'a>(
+    account: &DesiredAccount,
+    codes: &BTreeSet<i32>,
+    exits: &'a [Exit],
+) -> Option<(i32, &'a str)> {
+    let refusal = |exit: &'a Exit| match &exit.front {
+        FrontState::Refused { code, message } if fits(account, exit) && codes.contains(code) => {
+            Some((*code, message.as_str()))
+        }
+        _ => None,
+    };
+    let [.., before, last] = exits else { return None };
+    refusal(before).and(refusal(last))
+}
+
+/// How many unwanted exits of what the account asks for now lie within the window, and when the oldest of them leaves it.
+pub(super) fn crashes(
+    policy: &Policy,
+    account: &DesiredAccount,
+    ended_sick: &BTreeSet<Incarnation>,
+    exits: &[Exit],
+    now: Mono,
+) -> (u32, Option<Mono>) {
+    let leaves = |exit: &Exit| exit.at.plus_ms(policy.crash_window_ms);
+    let within = exits.iter().filter(|e| fits(account, e) && is_unwanted(policy, ended_sick, e) && leaves(e) > now);
+    let leaving: Vec<Mono> = within.map(leaves).collect();
+    (u32::try_from(leaving.len()).unwrap_or(u32::MAX), leaving.into_iter().min())
 }
 
 /// The delay after the `row`th exit, without jitter.

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_spec::account::{AccountId, GatewayKind};
-use mdhub_spec::contract::Contract;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Exit, GatewayView, Incarnation};
 use mdhub_spec::time::Now;
 
+use super::health::Ward;
 use super::state::{Desired, DesiredAccount, Observed};
 use super::{backoff, verdict};
 
 /// Who may feed which contract: by priority, then id. Every desired contract has an entry, if an empty one.
 ///
 /// A source that dies keeps its routes until its pipe is drained, since its last ticks may be the only copies. A sick one
-/// loses them at once.
+/// loses them at once. One that is silent on an exchange, or that sends rubbish, is left out where others deliver: the last
+/// one never is.
 #[must_use]
 pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Contract, Vec<AccountId>> {
     let mut sources: Vec<(&AccountId, &DesiredAccount)> = desired
@@ -26,10 +28,16 @@ pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Cont
         sources.iter().filter(|(_, account)| account.kind == kind).map(|(id, _)| (*id).clone()).collect()
     };
     let (ctp, sopt) = (of_kind(GatewayKind::Ctp), of_kind(GatewayKind::Sopt));
-    let served = |contract: &Contract| {
-        let by_ctp = GatewayKind::Ctp.serves(contract.exchange());
-        if by_ctp { ctp.clone() } else { sopt.clone() }
-    };
+    let ward = Ward::new(desired, observed, now.mono);
+    let trusted: BTreeMap<Exchange, Vec<AccountId>> = Exchange::ALL
+        .into_iter()
+        .map(|exchange| {
+            let all = if GatewayKind::Ctp.serves(exchange) { &ctp } else { &sopt };
+            let trusted: Vec<AccountId> = all.iter().filter(|id| !ward.is_doubtful(id, exchange)).cloned().collect();
+            (exchange, if trusted.is_empty() { all.clone() } else { trusted })
+        })
+        .collect();
+    let served = |contract: &Contract| trusted[&contract.exchange()].clone();
     desired.contracts.iter().map(|contract| (contract.clone(), served(contract))).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind, MarketDataAccount};
-use mdhub_spec::contract::Contract;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::settings::Health;
 use mdhub_spec::time::Mono;
@@ -25,13 +25,34 @@ pub struct Policy {
     pub login_backoff_min_ms: u64,
     /// A process that was ready for this long begins the backoff anew.
     pub stable_ms: u64,
+    /// A watched exchange from which a source brings nothing for this long is silent.
+    pub canary_silence_ms: u64,
+    /// From sick to TERM: it may recover.
+    pub cool_down_ms: u64,
+    /// While all sources of a kind are silent, none is ended for it before this.
+    pub market_silent_hold_ms: u64,
+    /// Then they are ended one at a time, with this between two.
+    pub restart_spacing_ms: u64,
+    /// A source that brought a tick of an exchange within this delivers on it.
+    pub delivering_ms: u64,
+    /// So many unwanted exits ...
+    pub crash_exits: u32,
+    /// ... within this are a crash loop.
+    pub crash_window_ms: u64,
 }
 
 /// Heartbeats come once a second: ten missed ones are no accident.
 const SILENCE_MS: u64 = 10_000;
 
+/// Five exits in ten minutes, and it goes on trying.
+const CRASH_EXITS: u32 = 5;
+const CRASH_WINDOW_MS: u64 = 600_000;
+
 /// The shortest pause between two logins that a front refuses.
 const LOGIN_BACKOFF_MIN_MS: u64 = 30_000;
+
+/// Illiquid contracts tick now and then; a source that brought one within a minute still delivers.
+const DELIVERING_MS: u64 = 60_000;
 
 /// A group that survives KILL waits in the kernel; asking more often does not help.
 const KILL_REPEAT_MS: u64 = 5_000;
@@ -46,6 +67,13 @@ impl From<&Health> for Policy {
             backoff_max_ms: health.backoff_max_ms,
             login_backoff_min_ms: LOGIN_BACKOFF_MIN_MS,
             stable_ms: health.stable_ms,
+            canary_silence_ms: health.canary_silence_ms,
+            cool_down_ms: health.cool_down_ms,
+            market_silent_hold_ms: health.market_silent_hold_ms,
+            restart_spacing_ms: health.restart_spacing_ms,
+            delivering_ms: DELIVERING_MS,
+            crash_exits: CRASH_EXITS,
+            crash_window_ms: CRASH_WINDOW_MS,
         }
     }
 }
@@ -71,6 +99,8 @@ pub struct DesiredAccount {
     pub restart_generation: u64,
     /// Of what a process is launched with.
     pub fingerprint: Fingerprint,
+    /// Where it connects: accounts that share a front fall together.
+    pub fronts: BTreeSet<String>,
     /// Why it cannot be launched at all, for example that its library is not in the settings. One sentence.
     pub problem: Option<String>,
 }
@@ -84,6 +114,7 @@ impl From<&MarketDataAccount> for DesiredAccount {
             suspended: account.suspended,
             restart_generation: account.restart_generation,
             fingerprint: account.fingerprint(),
+            fronts: account.settings.md_address.iter().map(|front| front.as_str().to_owned()).collect(),
             problem: None,
         }
     }
@@ -98,6 +129,8 @@ pub struct Desired {
     pub contracts: BTreeSet<Contract>,
     /// How patiently.
     pub policy: Policy,
+    /// The vendor's login codes that say that credentials, client or account are wrong: no retry can help.
+    pub refused_codes: BTreeSet<i32>,
 }
 
 impl Desired {
@@ -117,4 +150,14 @@ pub struct Observed {
     /// Since when the hub itself has been reading without a pause. After a pause of the hub (a stopped container) no worker
     /// has been heard of for long, and none is to blame.
     pub watching_since: Mono,
+    /// Exchanges whose canaries are in their section, since when.
+    pub open: BTreeMap<Exchange, Mono>,
+    /// The kinds whose markets are closed and not about to open, with when that ends as far as the calendar knows.
+    pub closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// When each source last brought a tick of each exchange.
+    pub deliveries: BTreeMap<AccountId, BTreeMap<Exchange, Mono>>,
+    /// Processes most of whose ticks were rejected, since when.
+    pub garbage: BTreeMap<Incarnation, Mono>,
+    /// Processes that were ended though nobody wanted them to end: for what they delivered, or did not.
+    pub ended_sick: BTreeSet<Incarnation>,
 }

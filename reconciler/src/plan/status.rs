@@ -1,12 +1,16 @@
 //! What people are told about an account: conditions (the truth), a phase (one word) and why (one sentence).
 
+use std::collections::BTreeSet;
+
 use mdhub_spec::account::AccountId;
 use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
+use mdhub_spec::contract::Exchange;
 use mdhub_spec::frame::PROTOCOL_VERSION;
 use mdhub_spec::process::{Ending, Exit, FrontState, ProcessView};
 use mdhub_spec::time::{Mono, NS_PER_MS};
 
 use super::backoff::Backoff;
+use super::health::{Ailment, Health, Hold};
 use super::state::{Desired, DesiredAccount};
 use super::verdict::{Block, Cause, Verdict};
 
@@ -25,24 +29,31 @@ pub struct AccountStatus {
     pub next_start_at: Option<Mono>,
 }
 
+/// What a status is about.
+pub(super) struct Subject<'a> {
+    pub(super) id: &'a AccountId,
+    pub(super) desired: &'a Desired,
+    pub(super) wanted: Option<&'a DesiredAccount>,
+    /// Unwanted exits within the window.
+    pub(super) crashes: u32,
+    /// When its market is about to open.
+    pub(super) reopens: Option<Mono>,
+    pub(super) now: Mono,
+}
+
 /// Puts a verdict into words.
-pub(super) fn status(
-    id: &AccountId,
-    desired: &Desired,
-    wanted: Option<&DesiredAccount>,
-    verdict: &Verdict<'_>,
-    now: Mono,
-) -> AccountStatus {
-    let subscribed = wanted.map_or(0, |account| desired.contracts_of(account.kind).count());
+pub(super) fn status(subject: &Subject<'_>, verdict: &Verdict<'_>) -> AccountStatus {
+    let subscribed = subject.wanted.map_or(0, |account| subject.desired.contracts_of(account.kind).count());
     let rungs = rungs(verdict.process(), subscribed);
     let ready = ready(verdict, &rungs);
-    let (phase, why) = phase_and_why(wanted, verdict, &ready, now);
+    let (phase, why) = phase_and_why(subject, verdict, &ready);
     let next_start_at = match verdict {
         Verdict::CoolDown { backoff, .. } => Some(backoff.until),
         _ => None,
     };
-    let conditions = rungs.into_iter().chain([ready, blocked(verdict), stuck(verdict)]).collect();
-    AccountStatus { id: id.clone(), phase, conditions, why, next_start_at }
+    let more = [canary(verdict), ready, blocked(verdict), crash_loop(subject), stuck(verdict)];
+    let conditions = rungs.into_iter().chain(more).collect();
+    AccountStatus { id: subject.id.clone(), phase, conditions, why, next_start_at }
 }
 
 fn condition(kind: ConditionType, status: ConditionStatus, reason: &str, message: impl Into<String>) -> Condition {
@@ -147,6 +158,64 @@ fn blocked(verdict: &Verdict<'_>) -> Condition {
         Block::ProtocolMismatch(version) => {
             condition(ConditionType::Blocked, True, "ProtocolMismatch", mismatch_text(version))
         }
+        Block::Login(code, words) => condition(ConditionType::Blocked, True, "LoginRefused", login_text(code, words)),
+    }
+}
+
+fn canary(verdict: &Verdict<'_>) -> Condition {
+    use ConditionStatus::{False, True, Unknown};
+    let health = match verdict {
+        Verdict::Keep(_, health) => health,
+        _ => &Health::Unknown,
+    };
+    let (status, reason, message) = match health {
+        Health::Unknown => (Unknown, "NotWatched", "no canary is to tick now".to_owned()),
+        Health::Well { is_proven: true } => (True, "Fresh", "every watched exchange ticks".to_owned()),
+        Health::Well { is_proven: false } => (Unknown, "Waiting", "the first ticks are waited for".to_owned()),
+        Health::Degraded(silent) => (False, "ExchangeSilent", format!("silent: {}; others tick", names(silent))),
+        Health::Sick { ailment, .. } => (False, ailment_reason(*ailment), ailment_text(*ailment).to_owned()),
+    };
+    condition(ConditionType::CanaryFresh, status, reason, message)
+}
+
+fn crash_loop(subject: &Subject<'_>) -> Condition {
+    use ConditionStatus::{False, True};
+    let policy = &subject.desired.policy;
+    if subject.crashes < policy.crash_exits {
+        return condition(ConditionType::CrashLoop, False, "NoLoop", "it does not end again and again");
+    }
+    let minutes = policy.crash_window_ms / 60_000;
+    let message = format!("{} or more unwanted exits in {minutes} min; it goes on trying", policy.crash_exits);
+    condition(ConditionType::CrashLoop, True, "TooManyExits", message)
+}
+
+fn names(exchanges: &BTreeSet<Exchange>) -> String {
+    exchanges.iter().map(|exchange| exchange.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+const fn ailment_reason(ailment: Ailment) -> &'static str {
+    match ailment {
+        Ailment::NoTicks => "NoTicks",
+        Ailment::Garbage => "Garbage",
+    }
+}
+
+const fn ailment_text(ailment: Ailment) -> &'static str {
+    match ailment {
+        Ailment::NoTicks => "it is logged in, but none of its watched exchanges ticks",
+        Ailment::Garbage => "most of its ticks are rejected",
+    }
+}
+
+/// What a sick source waits for.
+fn hold_text(hold: &Hold, now: Mono) -> String {
+    match hold {
+        Hold::Until(at) => format!("restarts in {}", seconds(*at, now)),
+        Hold::MarketSilent(at) => {
+            format!("so do all others: perhaps the market is silent; held for {}", seconds(*at, now))
+        }
+        Hold::Turn => "another source is restarted first".to_owned(),
+        Hold::OnlyDeliverer(exchange) => format!("it goes on, since nobody else delivers {exchange}"),
     }
 }
 
@@ -162,22 +231,25 @@ fn stuck(verdict: &Verdict<'_>) -> Condition {
     }
 }
 
-fn phase_and_why(
-    wanted: Option<&DesiredAccount>,
-    verdict: &Verdict<'_>,
-    ready: &Condition,
-    now: Mono,
-) -> (Phase, String) {
+fn phase_and_why(subject: &Subject<'_>, verdict: &Verdict<'_>, ready: &Condition) -> (Phase, String) {
+    let now = subject.now;
     match verdict {
-        Verdict::Rest => {
-            let disabled = wanted.is_some_and(|account| !account.is_enabled);
-            (Phase::Stopped, cause_text(if disabled { Cause::Disabled } else { Cause::Suspended }))
+        Verdict::Rest(cause) => {
+            let opens = subject.reopens.filter(|_| *cause == Cause::Closed);
+            let opens = opens.map_or_else(String::new, |at| format!("; it starts in {}", seconds(at, now)));
+            (Phase::Stopped, cause_text(*cause) + &opens)
         }
-        Verdict::Keep(process) if process.hello_at.is_none() => {
+        Verdict::Keep(process, _) if process.hello_at.is_none() => {
             (Phase::Starting, format!("{}; it was started {} ago", ready.message, seconds(now, process.started_at)))
         }
-        Verdict::Keep(_) if ready.status == ConditionStatus::True => (Phase::Healthy, ready.message.clone()),
-        Verdict::Keep(_) => (Phase::Connecting, ready.message.clone()),
+        Verdict::Keep(_, Health::Sick { ailment, hold }) => {
+            (Phase::Unhealthy, format!("{}; {}", ailment_text(*ailment), hold_text(hold, now)))
+        }
+        Verdict::Keep(_, Health::Degraded(silent)) => {
+            (Phase::Degraded, format!("{}; silent: {}", ready.message, names(silent)))
+        }
+        Verdict::Keep(..) if ready.status == ConditionStatus::True => (Phase::Healthy, ready.message.clone()),
+        Verdict::Keep(..) => (Phase::Connecting, ready.message.clone()),
         Verdict::End { cause, .. } => (Phase::Stopping, format!("{}; TERM now", cause_text(*cause))),
         Verdict::Leaving { process, cause, kill_at } => {
             let cause = cause.map_or_else(|| CAUSE_GONE.to_owned(), cause_text);
@@ -190,6 +262,9 @@ fn phase_and_why(
         Verdict::Blocked(Block::Problem(problem)) => (Phase::Blocked, (*problem).to_owned()),
         Verdict::Blocked(Block::ProtocolMismatch(version)) => {
             (Phase::Blocked, format!("{}; it waits for a restart by hand", mismatch_text(*version)))
+        }
+        Verdict::Blocked(Block::Login(code, words)) => {
+            (Phase::Blocked, format!("{}; it waits until the account changes", login_text(*code, words)))
         }
     }
 }
@@ -206,7 +281,13 @@ fn cause_text(cause: Cause) -> String {
         Cause::RestartAsked => "a restart was asked for".to_owned(),
         Cause::ProtocolMismatch(version) => mismatch_text(version),
         Cause::Silent => "the worker is not heard of".to_owned(),
+        Cause::Closed => "its market is closed".to_owned(),
+        Cause::Sick(ailment) => ailment_text(ailment).to_owned(),
     }
+}
+
+fn login_text(code: i32, words: &str) -> String {
+    format!("the front refuses the login for good: {code}, {words}")
 }
 
 fn mismatch_text(version: u32) -> String {

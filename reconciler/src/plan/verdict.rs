@@ -4,7 +4,8 @@ use mdhub_spec::process::{Ending, Exit, GatewayView, ProcessView};
 use mdhub_spec::time::Mono;
 
 use super::backoff::{self, Backoff};
-use super::state::{DesiredAccount, Policy};
+use super::health::{Ailment, Health};
+use super::state::{Desired, DesiredAccount, Observed, Policy};
 
 /// Why a process is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,17 @@ pub(super) enum Cause {
     ProtocolMismatch(u32),
     /// It is not heard of.
     Silent,
+    /// Its market is closed.
+    Closed,
+    /// Its worker lives, but what it delivers is nothing, or rubbish.
+    Sick(Ailment),
+}
+
+impl Cause {
+    /// Whether it is the process's own fault: its end then counts for the backoff.
+    pub(super) const fn is_fault(self) -> bool {
+        matches!(self, Self::Sick(_) | Self::Silent)
+    }
 }
 
 /// Why an account cannot run until it changes.
@@ -32,15 +44,17 @@ pub(super) enum Block<'a> {
     Problem(&'a str),
     /// The worker's protocol version, which is not the hub's.
     ProtocolMismatch(u32),
+    /// The front's code and words, twice: the credentials, the client or the account are wrong.
+    Login(i32, &'a str),
 }
 
 /// What is to be done about one account now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
     /// Not wanted and not there.
-    Rest,
-    /// It runs as wanted.
-    Keep(&'a ProcessView),
+    Rest(Cause),
+    /// It runs as wanted, and delivers so well.
+    Keep(&'a ProcessView, Health),
     /// TERM.
     End { process: &'a ProcessView, cause: Cause },
     /// It was asked to leave; KILL, or KILL again, at `kill_at`. The cause may be gone by now.
@@ -57,8 +71,8 @@ impl<'a> Verdict<'a> {
     /// The process, if one exists.
     pub(super) const fn process(&self) -> Option<&'a ProcessView> {
         match self {
-            Self::Keep(process) | Self::End { process, .. } | Self::Leaving { process, .. } => Some(process),
-            Self::Rest | Self::Start | Self::CoolDown { .. } | Self::Blocked(_) => None,
+            Self::Keep(process, _) | Self::End { process, .. } | Self::Leaving { process, .. } => Some(process),
+            Self::Rest(_) | Self::Start | Self::CoolDown { .. } | Self::Blocked(_) => None,
         }
     }
 
@@ -67,7 +81,7 @@ impl<'a> Verdict<'a> {
         let step = match self {
             Self::Leaving { kill_at, .. } => Some(*kill_at),
             Self::CoolDown { backoff, .. } => Some(backoff.until),
-            Self::Rest | Self::Keep(_) | Self::End { .. } | Self::Start | Self::Blocked(_) => None,
+            Self::Rest(_) | Self::Keep(..) | Self::End { .. } | Self::Start | Self::Blocked(_) => None,
         };
         let silent = self.process().map(|process| silent_at(policy, process, watching_since));
         step.into_iter().chain(silent).filter(|due| *due > now).min()
@@ -76,15 +90,29 @@ impl<'a> Verdict<'a> {
 
 /// Judges.
 pub(super) fn judge<'a>(
-    policy: &Policy,
+    desired: &'a Desired,
+    observed: &Observed,
     wanted: Option<&'a DesiredAccount>,
     view: &'a GatewayView,
-    watching_since: Mono,
+    health: Health,
     now: Mono,
 ) -> Verdict<'a> {
-    let Some(process) = &view.process else { return without_process(policy, wanted, &view.exits, now) };
-    let cause =
-        cause(wanted, process).or_else(|| (silent_at(policy, process, watching_since) <= now).then_some(Cause::Silent));
+    let policy = &desired.policy;
+    let unwanted = unwanted(wanted, observed);
+    let Some(process) = &view.process else {
+        return match (unwanted, wanted) {
+            (None, Some(account)) => without_process(desired, observed, account, &view.exits, now),
+            (cause, _) => Verdict::Rest(cause.unwrap_or(Cause::Deleted)),
+        };
+    };
+    let is_silent = silent_at(policy, process, observed.watching_since) <= now;
+    let cause = unwanted
+        .or_else(|| wanted.and_then(|account| misfit(account, process)))
+        .or(is_silent.then_some(Cause::Silent))
+        .or_else(|| match health {
+            Health::Sick { ailment, .. } if health.is_over(now) => Some(Cause::Sick(ailment)),
+            _ => None,
+        });
     let kill_at = match process.ending {
         Ending::No => None,
         Ending::Terminating { since } => Some(since.plus_ms(policy.term_grace_ms)),
@@ -93,7 +121,7 @@ pub(super) fn judge<'a>(
     match (kill_at, cause) {
         (Some(kill_at), cause) => Verdict::Leaving { process, cause, kill_at },
         (None, Some(cause)) => Verdict::End { process, cause },
-        (None, None) => Verdict::Keep(process),
+        (None, None) => Verdict::Keep(process, health),
     }
 }
 
@@ -106,14 +134,26 @@ fn silent_at(policy: &Policy, process: &ProcessView, watching_since: Mono) -> Mo
     process.heard_at().max(watching_since).plus_ms(policy.silence_ms)
 }
 
-/// Why a process is to be ended, but for its silence.
-fn cause(wanted: Option<&DesiredAccount>, process: &ProcessView) -> Option<Cause> {
+/// Whether a process was launched with what the account is now.
+pub(super) fn fits(account: &DesiredAccount, process: &ProcessView) -> bool {
+    misfit(account, process).is_none()
+}
+
+/// Why the account is to have no process.
+fn unwanted(wanted: Option<&DesiredAccount>, observed: &Observed) -> Option<Cause> {
     let Some(account) = wanted else { return Some(Cause::Deleted) };
     if !account.is_enabled {
         Some(Cause::Disabled)
     } else if account.suspended {
         Some(Cause::Suspended)
-    } else if account.fingerprint != process.fingerprint {
+    } else {
+        observed.closed.contains_key(&account.kind).then_some(Cause::Closed)
+    }
+}
+
+/// Why the process is not the one that the account asks for.
+fn misfit(account: &DesiredAccount, process: &ProcessView) -> Option<Cause> {
+    if account.fingerprint != process.fingerprint {
         Some(Cause::Changed)
     } else if account.restart_generation != process.restart_generation {
         Some(Cause::RestartAsked)
@@ -123,12 +163,12 @@ fn cause(wanted: Option<&DesiredAccount>, process: &ProcessView) -> Option<Cause
 }
 
 fn without_process<'a>(
-    policy: &Policy,
-    wanted: Option<&'a DesiredAccount>,
+    desired: &'a Desired,
+    observed: &Observed,
+    account: &'a DesiredAccount,
     exits: &'a [Exit],
     now: Mono,
 ) -> Verdict<'a> {
-    let Some(account) = wanted.filter(|a| a.is_enabled && !a.suspended) else { return Verdict::Rest };
     if let Some(problem) = &account.problem {
         return Verdict::Blocked(Block::Problem(problem));
     }
@@ -136,7 +176,10 @@ fn without_process<'a>(
     if let Some(version) = last.filter(|e| backoff::fits(account, e)).and_then(|e| e.protocol_mismatch) {
         return Verdict::Blocked(Block::ProtocolMismatch(version));
     }
-    match (last, backoff::after(policy, account, exits)) {
+    if let Some((code, words)) = backoff::refused_for_good(account, &desired.refused_codes, exits) {
+        return Verdict::Blocked(Block::Login(code, words));
+    }
+    match (last, backoff::after(&desired.policy, account, &observed.ended_sick, exits)) {
         (Some(last), Some(backoff)) if backoff.until > now => Verdict::CoolDown { last, backoff },
         _ => Verdict::Start,
     }

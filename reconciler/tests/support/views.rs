@@ -1,5 +1,7 @@
 //! The simplest of each thing that a planner looks at; tests change what they are about.
 
+use std::collections::BTreeSet;
+
 use mdhub_reconciler::plan::DesiredAccount;
 use mdhub_spec::account::{Fingerprint, GatewayKind};
 use mdhub_spec::process::{Ending, Exit, ExitReason, FrontState, Incarnation, ProcessView};
@@ -19,6 +21,7 @@ pub(crate) const fn account() -> DesiredAccount {
         suspended: false,
         restart_generation: 1,
         fingerprint: Fingerprint(1),
+        fronts: BTreeSet::new(),
         problem: None,
     }
 }

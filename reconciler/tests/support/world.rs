@@ -451,7 +451,9 @@ impl Hub {
                 login_backoff_min_ms: 0,
                 backoff_max_ms: ms(BACKOFF[2]),
                 stable_ms: ms(STABLE),
+                ..Policy::default()
             },
+            refused_codes: BTreeSet::new(),
         };
         let observed = Observed { gateways: BTreeMap::from([(id, world.view())]), ..Observed::default() };
         (self.planner)(&desired, &observed, Now { mono: ago(0), wall_ns: 0 })

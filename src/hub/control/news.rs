@@ -1,0 +1,202 @@
+//! What people are told of: ends, changed statuses, failovers, silent markets, fronts that are shared. Each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mdhub_reconciler::plan::{AccountStatus, Observed, Plan};
+use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType};
+use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::process::{Exit, Incarnation};
+use mdhub_spec::time::Mono;
+use tracing::{error, info, warn};
+
+use super::Control;
+
+/// What was told last.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    exits: BTreeMap<AccountId, Incarnation>,
+    statuses: BTreeMap<AccountId, AccountStatus>,
+    routes: BTreeMap<Contract, Vec<AccountId>>,
+    silent_markets: BTreeSet<GatewayKind>,
+    shared_fronts: BTreeSet<(AccountId, AccountId)>,
+}
+
+impl Told {
+    /// Of accounts that nobody knows any more nothing is kept.
+    pub(super) fn forget(&mut self, is_known: impl Fn(&AccountId) -> bool) {
+        self.exits.retain(|id, _| is_known(id));
+    }
+
+    /// The ends that nobody was told of yet.
+    fn exits<'a>(&mut self, observed: &'a Observed) -> Vec<(&'a AccountId, &'a Exit)> {
+        let mut news = Vec::new();
+        for (id, view) in &observed.gateways {
+            let told = self.exits.get(id).copied();
+            news.extend(view.exits.iter().filter(|e| told.is_none_or(|t| e.incarnation > t)).map(|e| (id, e)));
+            if let Some(last) = view.exits.last() {
+                self.exits.insert(id.clone(), last.incarnation);
+            }
+        }
+        news
+    }
+
+    /// The sources that contracts have lost since the last look.
+    fn failovers(&mut self, plan: &Plan) -> Vec<Failover> {
+        let failovers = failovers(&self.routes, &plan.routes);
+        if self.routes != plan.routes {
+            self.routes.clone_from(&plan.routes);
+        }
+        failovers
+    }
+}
+
+/// A source that contracts of one exchange have lost, and who goes on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Failover {
+    from: AccountId,
+    exchange: Exchange,
+    /// By priority; empty when nobody is left.
+    to: Vec<AccountId>,
+    contracts: usize,
+}
+
+/// Contracts that are no longer wanted lose nothing.
+fn failovers(before: &BTreeMap<Contract, Vec<AccountId>>, now: &BTreeMap<Contract, Vec<AccountId>>) -> Vec<Failover> {
+    let mut lost: BTreeMap<(&AccountId, Exchange, &Vec<AccountId>), usize> = BTreeMap::new();
+    for (contract, sources) in before {
+        let Some(left) = now.get(contract) else { continue };
+        for from in sources.iter().filter(|id| !left.contains(id)) {
+            *lost.entry((from, contract.exchange(), left)).or_default() += 1;
+        }
+    }
+    lost.into_iter()
+        .map(|((from, exchange, to), contracts)| Failover { from: from.clone(), exchange, to: to.clone(), contracts })
+        .collect()
+}
+
+impl Control {
+    /// Tells what is new in `plan`, made at `now`.
+    pub(super) fn tell(&self, observed: &Observed, plan: &Plan, now: Mono) {
+        let mut state = self.state();
+        let told = &mut state.told;
+        let (exits, failovers) = (told.exits(observed), told.failovers(plan));
+        let statuses = std::mem::replace(&mut told.statuses, plan.statuses.clone());
+        let silent: BTreeSet<GatewayKind> = plan.silent_markets.keys().copied().collect();
+        let silent_before = std::mem::replace(&mut told.silent_markets, silent.clone());
+        let shared_before = std::mem::replace(&mut told.shared_fronts, plan.shared_fronts.clone());
+        drop(state);
+        exits.into_iter().for_each(|(id, exit)| self.tell_exit(id, exit));
+        failovers.iter().for_each(|failover| self.tell_failover(failover, observed, plan, now));
+        plan.statuses.iter().for_each(|(id, status)| self.tell_status(id, statuses.get(id), status));
+        for kind in silent.difference(&silent_before) {
+            error!(%kind, "every source of this kind is silent: perhaps the market is; restarts are held back");
+            self.outbox.hub_event(
+                None,
+                "MarketSilent",
+                format!("every {kind} source is silent; restarts are held back"),
+            );
+        }
+        for kind in silent_before.difference(&silent) {
+            info!(%kind, "its market is no longer silent");
+            self.outbox.hub_event(
+                None,
+                "MarketSilentOver",
+                format!("{kind} sources tick again, or fewer than two are up"),
+            );
+        }
+        for (a, b) in plan.shared_fronts.difference(&shared_before) {
+            warn!("{a} and {b} share a front: they fall together, and are no redundancy for each other");
+        }
+    }
+
+    fn tell_exit(&self, id: &AccountId, exit: &Exit) {
+        let message =
+            exit.bye.as_ref().map_or_else(|| exit.reason.to_string(), |bye| format!("{}: {bye}", exit.reason));
+        if exit.asked {
+            info!(account = %id, incarnation = %exit.incarnation, message, "ended, as asked");
+        } else {
+            let last_lines = exit.stderr.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" | ");
+            error!(account = %id, incarnation = %exit.incarnation, message, last_lines, "a gateway process ended by itself");
+        }
+        self.outbox.hub_event(Some(id), "ProcessExited", message);
+    }
+
+    fn tell_failover(&self, failover: &Failover, observed: &Observed, plan: &Plan, now: Mono) {
+        let Failover { from, exchange, to, contracts } = failover;
+        let cause = plan.statuses.get(from).map_or("the account is gone", |status| status.why.as_str());
+        let exit = observed.gateways.get(from).filter(|v| v.process.is_none()).and_then(|v| v.exits.last());
+        let after = exit.map_or_else(String::new, |e| format!(", {} ms after its end was seen", now.ms_since(e.at)));
+        let names = to.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ");
+        let message = if to.is_empty() {
+            format!("{contracts} contracts of {exchange} have no source left{after}: {cause}")
+        } else {
+            format!("{contracts} contracts of {exchange} go on with {names}{after}: {cause}")
+        };
+        if to.is_empty() {
+            error!(account = %from, "{message}");
+        } else {
+            warn!(account = %from, "{message}");
+        }
+        self.outbox.hub_event(Some(from), "Failover", message);
+    }
+
+    fn tell_status(&self, id: &AccountId, before: Option<&AccountStatus>, now: &AccountStatus) {
+        if before.is_none_or(|b| b.phase != now.phase) {
+            info!(account = %id, phase = ?now.phase, why = now.why, "phase");
+        }
+        let Some(before) = before else { return };
+        for condition in &now.conditions {
+            let Condition { kind, status, reason, message } = condition;
+            if before.conditions.iter().any(|c| c.kind == *kind && c.status == *status && c.reason == *reason) {
+                continue;
+            }
+            let is_bad = *status == ConditionStatus::True
+                && matches!(kind, ConditionType::Blocked | ConditionType::CrashLoop | ConditionType::Stuck);
+            if is_bad {
+                error!(account = %id, condition = ?kind, reason, why = message, "condition");
+                self.outbox.hub_event(Some(id), reason, message.clone());
+            } else {
+                info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(routes: &[(&str, &[&str])]) -> BTreeMap<Contract, Vec<AccountId>> {
+        let route = |(contract, ids): &(&str, &[&str])| {
+            let ids = ids.iter().map(|id| id.parse().expect("a slug")).collect();
+            (contract.parse().expect("a contract"), ids)
+        };
+        routes.iter().map(route).collect()
+    }
+
+    #[test]
+    fn a_failover_names_who_left_what_and_who_goes_on() {
+        let before = routes(&[
+            ("rb2701.SHFE", &["a", "b"]),
+            ("au2702.SHFE", &["a", "b"]),
+            ("m2705.DCE", &["a"]),
+            ("cu2701.SHFE", &["a"]),
+        ]);
+        let now = routes(&[("rb2701.SHFE", &["b"]), ("au2702.SHFE", &["b"]), ("m2705.DCE", &[])]);
+        let told: Vec<String> = failovers(&before, &now)
+            .iter()
+            .map(|f| {
+                format!(
+                    "{} {} {} {:?}",
+                    f.from,
+                    f.exchange,
+                    f.contracts,
+                    f.to.iter().map(AccountId::as_str).collect::<Vec<_>>()
+                )
+            })
+            .collect();
+        assert_eq!(told, ["a SHFE 2 [\"b\"]", "a DCE 1 []"]);
+        assert_eq!(failovers(&now, &before), []);
+    }
+}
