@@ -165,6 +165,10 @@ pub struct ProcessView {
     pub acknowledged: u32,
     /// Ticks that the worker's ring dropped because the hub did not read.
     pub ring_dropped: u64,
+    /// Lines on its stderr that did not reach the log, or not whole: too many in a second, or too long.
+    pub log_lines_dropped: u64,
+    /// When its tick pipe ended though it lives on. Such a process delivers nothing any more.
+    pub ticks_ended_at: Option<Mono>,
 }
 
 impl ProcessView {

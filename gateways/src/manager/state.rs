@@ -137,6 +137,8 @@ impl State {
             heartbeat_at: None,
             acknowledged: 0,
             ring_dropped: 0,
+            log_lines_dropped: 0,
+            ticks_ended_at: None,
         };
         let running = Running { view, pid, is_asked: false, bye: None, stderr: VecDeque::new() };
         self.entries.entry(launching.account.clone()).or_default().slot = Slot::Running(Box::new(running));

@@ -42,6 +42,8 @@ pub(crate) const fn process(counter: u64, started_at: Mono) -> ProcessView {
         heartbeat_at: None,
         acknowledged: 0,
         ring_dropped: 0,
+        log_lines_dropped: 0,
+        ticks_ended_at: None,
     }
 }
 
