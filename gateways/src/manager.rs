@@ -233,6 +233,8 @@ impl GatewayManager {
             library_sha256: launch.library.sha256.clone(),
             flow_dir: flow_dir.to_string_lossy().into_owned(),
             contracts: launch.contracts.clone(),
+            limits: frame::Limits::default(),
+            session_open: false,
         };
         let mut command = Command::Start(Box::new(start));
         let put = frame::put_command(&mut frame, &command).map_err(|e| format!("the Start command: {e}"));

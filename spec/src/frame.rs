@@ -18,8 +18,15 @@ use crate::contract::Contract;
 use crate::process::Incarnation;
 use crate::raw_tick::{RAW_TICK_BYTES, RawTick};
 
+mod limits;
+
+pub use limits::Limits;
+
 /// Raised whenever a frame changes its meaning. A worker of another version is not used.
-pub const PROTOCOL_VERSION: u32 = 1;
+///
+/// 2: Start carries limits and whether the session is open; the command Session; the report Unanswered; Ready no longer
+/// waits for ever.
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Bytes before a frame's body: length and kind.
 pub const HEADER_BYTES: usize = 5;
@@ -46,6 +53,11 @@ pub enum Command {
     Subscribe(Vec<Contract>),
     /// Drop these.
     Unsubscribe(Vec<Contract>),
+    /// The session of what is subscribed has opened or closed: silence counts while it is open.
+    Session {
+        /// Whether any contract's market is open.
+        open: bool,
+    },
     /// Say Bye and leave.
     Stop,
 }
@@ -61,7 +73,8 @@ pub struct Start {
     pub password: String,
     /// The broker's code.
     pub broker_id: String,
-    /// Fronts, each `tcp://HOST:PORT`.
+    /// Fronts, each `tcp://HOST:PORT`. A worker uses one of them, and the account's next one the next: the vendor's library
+    /// would connect to all at once and keep whichever answers first.
     pub md_address: Vec<String>,
     /// Path of the vendor library.
     pub library: String,
@@ -71,6 +84,12 @@ pub struct Start {
     pub flow_dir: String,
     /// What to subscribe once logged in.
     pub contracts: Vec<Contract>,
+    /// When to give up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether the session is open: see [`Command::Session`].
+    #[serde(default)]
+    pub session_open: bool,
 }
 
 impl std::fmt::Debug for Start {
@@ -129,10 +148,18 @@ pub enum Report {
         /// The vendor's code and words where it was refused.
         refused: Option<(i32, String)>,
     },
-    /// Every contract's subscription was acknowledged.
+    /// Every contract's subscription was answered, or its time to be answered is up.
     Ready {
         /// How many were accepted.
         accepted: u32,
+    },
+    /// So many subscriptions stay without an answer. Follows a Ready wherever there are any, and comes again when the number
+    /// changes, down to 0.
+    Unanswered {
+        /// How many.
+        count: u32,
+        /// The first few of them.
+        first: Vec<String>,
     },
     /// Once a second.
     Heartbeat {
@@ -285,6 +312,22 @@ mod tests {
         }
     }
 
+    fn start() -> Start {
+        Start {
+            protocol_version: PROTOCOL_VERSION,
+            user_id: "u".into(),
+            password: "hunter2".into(),
+            broker_id: String::new(),
+            md_address: vec!["tcp://a:1".into()],
+            library: "l".into(),
+            library_sha256: None,
+            flow_dir: String::new(),
+            contracts: vec!["m2705.DCE".parse().expect("a contract")],
+            limits: Limits::default(),
+            session_open: true,
+        }
+    }
+
     #[test]
     fn golden_bytes_of_a_hello() {
         let mut out = Vec::new();
@@ -294,7 +337,7 @@ mod tests {
         expected.push(0x83);
         expected.push(0xb0);
         expected.extend(b"protocol_version");
-        expected.push(1);
+        expected.push(2);
         expected.push(0xa7);
         expected.extend(b"account");
         expected.push(0xa8);
@@ -324,6 +367,39 @@ mod tests {
         out.clear();
         put_command(&mut out, &Command::Stop).expect("encodes");
         assert_eq!(out, [6, 0, 0, 0, KIND_COMMAND, 0xa4, b'S', b't', b'o', b'p']);
+        out.clear();
+        put_command(&mut out, &Command::Session { open: true }).expect("encodes");
+        assert_eq!(
+            out,
+            [&[17, 0, 0, 0, KIND_COMMAND, 0x81, 0xa7][..], b"Session", &[0x81, 0xa4], b"open", &[0xc3]].concat()
+        );
+    }
+
+    #[test]
+    fn golden_bytes_of_an_unanswered_subscription() {
+        let mut out = Vec::new();
+        put_report(&mut out, &Report::Unanswered { count: 1, first: vec!["rb2701".into()] }).expect("encodes");
+        let body: [&[u8]; 7] =
+            [&[0x81, 0xaa], b"Unanswered", &[0x82, 0xa5], b"count", &[1, 0xa5], b"first", &[0x91, 0xa6]];
+        let body = [&body.concat(), &b"rb2701"[..]].concat();
+        assert_eq!(out, [&[u8::try_from(body.len() + 1).expect("short"), 0, 0, 0, KIND_REPORT][..], &body].concat());
+    }
+
+    #[test]
+    fn a_start_carries_its_fields_by_name_in_this_order() {
+        let mut out = Vec::new();
+        put_command(&mut out, &Command::Start(Box::new(start()))).expect("encodes");
+        let text = String::from_utf8_lossy(&out).into_owned();
+        let fields = "Start protocol_version user_id password broker_id md_address library library_sha256 flow_dir contracts \
+            limits front_timeout_ms disconnects_max disconnects_window_ms login_timeout_ms subscribe_timeout_ms silent_ms \
+            overflow_beats_max report_timeout_ms session_open";
+        let mut from = 0;
+        for field in fields.split_whitespace() {
+            let at = text[from..].find(field).unwrap_or_else(|| panic!("{field} is not where it was: {text:?}"));
+            from += at + field.len();
+        }
+        let frame = first(&out).expect("a frame").expect("complete");
+        assert_eq!(command(&frame), Ok(Command::Start(Box::new(start()))));
     }
 
     #[test]
@@ -348,18 +424,7 @@ mod tests {
 
     #[test]
     fn a_start_never_prints_its_password() {
-        let start = Start {
-            protocol_version: 1,
-            user_id: "u".into(),
-            password: "hunter2".into(),
-            broker_id: String::new(),
-            md_address: vec![],
-            library: String::new(),
-            library_sha256: None,
-            flow_dir: String::new(),
-            contracts: vec![],
-        };
-        assert!(!format!("{start:?}").contains("hunter2"));
+        assert!(!format!("{:?}", start()).contains("hunter2"));
     }
 
     proptest! {

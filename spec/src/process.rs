@@ -33,8 +33,34 @@ impl FromStr for Incarnation {
     }
 }
 
-/// A worker's exit code when the front refused its login.
+/// A worker's exit code: it was asked to leave, by Stop or TERM.
+pub const EXIT_ASKED: i32 = 0;
+/// The Start command is missing, or asks for something impossible.
+pub const EXIT_START: i32 = 2;
+/// The vendor library was refused, or made no API object.
+pub const EXIT_LIBRARY: i32 = 3;
+/// A pipe to the hub broke or was closed.
+pub const EXIT_PIPE: i32 = 4;
+/// The hub and the worker do not speak the same protocol.
+pub const EXIT_PROTOCOL: i32 = 5;
+/// The front refused the login.
 pub const EXIT_LOGIN_REFUSED: i32 = 6;
+/// More news came from the library than could be handled, or mdhub's own code failed in a callback.
+pub const EXIT_INTERNAL: i32 = 7;
+/// No front answered within `front_timeout_ms`. This limit and those below: [`crate::frame::Limits`].
+pub const EXIT_NO_FRONT: i32 = 8;
+/// More than `disconnects_max` connections were lost within `disconnects_window_ms`.
+pub const EXIT_DISCONNECTS: i32 = 9;
+/// The front took the connection, and has not answered the login within `login_timeout_ms`.
+pub const EXIT_LOGIN_UNANSWERED: i32 = 10;
+/// Not one subscription was answered within `subscribe_timeout_ms`.
+pub const EXIT_UNANSWERED: i32 = 11;
+/// Not one tick came for `silent_ms`, in an open session.
+pub const EXIT_SILENT: i32 = 12;
+/// The ring dropped ticks in each of `overflow_beats_max` heartbeats.
+pub const EXIT_OVERFLOW: i32 = 13;
+/// The hub has not read reports for `report_timeout_ms`.
+pub const EXIT_REPORTS_UNREAD: i32 = 14;
 
 /// How a process came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -363,6 +363,11 @@ impl Running {
                 view.ready_at = view.ready_at.or(Some(now));
                 view.acknowledged = accepted;
             }
+            Report::Unanswered { count, first } => {
+                if count > 0 {
+                    applied.notes.push(format!("{count} subscriptions are unanswered: {}", first.join(", ")));
+                }
+            }
             Report::Heartbeat { ring_dropped, .. } => {
                 view.heartbeat_at = Some(now);
                 applied.is_changed |= view.ring_dropped != ring_dropped;
