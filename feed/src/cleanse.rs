@@ -56,6 +56,7 @@ const fn condemns(rule: Rule, candidate: &Candidate<'_>) -> bool {
         Rule::UnknownContract => unknown_contract(candidate),
         Rule::NoTime => no_time(candidate),
         Rule::BadTime => bad_time(candidate),
+        _ => false,
     }
 }
 

@@ -79,7 +79,6 @@ pub struct Admitted {
 
 /// What became of a record.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack for one call, and a box would be an allocation")]
 pub enum Outcome {
     /// The first copy of its kind and in order: publish it.
     Forward(Admitted),

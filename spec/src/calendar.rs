@@ -1,52 +1,85 @@
-//! Trading days. A night section belongs to the next trading day, so dating a tick needs to know the days around it.
+//! Trading days and, for each product, its sections. A night section belongs to the next trading day, so dating a tick
+//! needs to know the days around it.
+//!
+//! Everything here fails open: beyond the list of holidays every weekday trades, and a product that is not in the table has
+//! the widest hours of its exchange.
+
+mod holidays;
+mod hours;
+mod sections;
 
 use std::collections::BTreeSet;
 
-use jiff::civil::{Date, Weekday, date};
+use jiff::civil::{Date, Weekday};
+
+use crate::contract::Contract;
+use crate::product::{Listing, ProductId, Products};
+use crate::settings;
+
+pub use hours::{Hours, Span};
+pub use sections::{Phase, Section, compact, midnight_ms};
 
 /// Which days trade. Beyond [`TradingCalendar::valid_until`] every weekday does: the calendar fails open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TradingCalendar {
     holidays: BTreeSet<Date>,
+    /// Evenings without a night section, beside those before holidays.
+    no_night: BTreeSet<Date>,
+    valid_from: Date,
     valid_until: Date,
 }
-
-/// Weekdays of 2026 on which the mainland exchanges are shut. Source: the Shanghai calendar of PyPI's
-/// `exchange_calendars` 4.13 (Apache-2.0), which ends with that year.
-const HOLIDAYS_2026: [(i8, i8); 18] = [
-    (1, 1),
-    (1, 2),
-    (2, 16),
-    (2, 17),
-    (2, 18),
-    (2, 19),
-    (2, 20),
-    (2, 23),
-    (4, 6),
-    (5, 1),
-    (5, 4),
-    (5, 5),
-    (6, 19),
-    (9, 25),
-    (10, 1),
-    (10, 2),
-    (10, 5),
-    (10, 6),
-];
 
 impl TradingCalendar {
     /// A calendar of one's own. `holidays` are weekdays that do not trade.
     #[must_use]
     pub fn new(holidays: impl IntoIterator<Item = Date>, valid_until: Date) -> Self {
-        Self { holidays: holidays.into_iter().collect(), valid_until }
+        Self { holidays: holidays.into_iter().collect(), no_night: BTreeSet::new(), valid_from: Date::MIN, valid_until }
     }
 
-    /// What ships with mdhub: 2026.
+    /// What ships with mdhub: 2024 to 2026.
     #[must_use]
     pub fn shipped() -> Self {
-        let october_7 = date(2026, 10, 7);
-        let days = HOLIDAYS_2026.into_iter().map(|(month, day)| date(2026, month, day));
-        Self::new(days.chain([october_7]), date(2026, 12, 31))
+        Self { valid_from: holidays::FROM, ..Self::new(holidays::shipped(), holidays::UNTIL) }
+    }
+
+    /// With these holidays too, with no night section in these evenings, and as far as the settings know.
+    #[must_use]
+    pub fn with(
+        mut self,
+        holidays: impl IntoIterator<Item = Date>,
+        no_night: impl IntoIterator<Item = Date>,
+        valid_until: Option<Date>,
+    ) -> Self {
+        self.holidays.extend(holidays);
+        self.no_night.extend(no_night);
+        self.valid_until = valid_until.unwrap_or(self.valid_until);
+        self
+    }
+
+    /// Whether the list of holidays covers `day`. Where it does not, every weekday trades.
+    #[must_use]
+    pub fn knows(&self, day: Date) -> bool {
+        (self.valid_from..=self.valid_until).contains(&day)
+    }
+
+    /// Days from `today` to [`Self::valid_until`]; below zero when it has passed.
+    #[must_use]
+    pub fn days_left(&self, today: Date) -> i32 {
+        (self.valid_until - today).get_days()
+    }
+
+    /// Whether there are night sections in the evening of `day`: on a trading day with no holiday before the next one, so
+    /// on an ordinary Friday too.
+    #[must_use]
+    pub fn has_night(&self, day: Date) -> bool {
+        let next_weekday = match day.weekday() {
+            Weekday::Friday => 3,
+            Weekday::Saturday => 2,
+            _ => 1,
+        };
+        self.is_trading_day(day)
+            && !self.no_night.contains(&day)
+            && self.after(day).is_some_and(|next| (next - day).get_days() == next_weekday)
     }
 
     /// The last day that the list of holidays covers.
@@ -83,8 +116,86 @@ impl TradingCalendar {
     }
 }
 
+/// Trading days, and what trades when on them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MarketCalendar {
+    /// Trading days.
+    pub days: TradingCalendar,
+    /// Products.
+    pub products: Products,
+}
+
+impl MarketCalendar {
+    /// What ships with mdhub.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self { days: TradingCalendar::shipped(), products: Products::shipped() }
+    }
+
+    /// What ships, with what the settings add.
+    #[must_use]
+    pub fn of(settings: &settings::Calendar) -> Self {
+        let days = TradingCalendar::shipped().with(
+            settings.holidays.iter().map(|day| day.0),
+            settings.no_night.iter().map(|day| day.0),
+            settings.valid_until.map(|day| day.0),
+        );
+        Self { days, products: Products::shipped().with(&settings.products) }
+    }
+
+    /// What is known of a contract.
+    #[must_use]
+    pub fn listing(&self, contract: &Contract) -> Listing {
+        self.products.listing(contract)
+    }
+
+    /// What the product does at `ms` (since the epoch), and from when until when.
+    #[must_use]
+    pub fn section_at(&self, product: ProductId, ms: i64) -> Section {
+        self.section_near(product, ms, 0)
+    }
+
+    /// [`Self::section_at`] with sections and auctions that begin `margin_ms` earlier and end as much later.
+    #[must_use]
+    pub fn section_near(&self, product: ProductId, ms: i64, margin_ms: i64) -> Section {
+        sections::at(ms, margin_ms, &|day| self.products.hours(product, day), &self.days)
+    }
+
+    /// The first moment after `ms` at which the product's phase changes, ms since the epoch; `None` when it does not
+    /// within a month.
+    #[must_use]
+    pub fn next_boundary(&self, product: ProductId, ms: i64) -> Option<i64> {
+        let now = self.section_at(product, ms);
+        let mut at_ms = now.until_ms;
+        (0..BOUNDARY_STEPS_MAX).find_map(|_| {
+            let section = self.section_at(product, at_ms);
+            let found = (section.phase != now.phase).then_some(at_ms);
+            at_ms = section.until_ms;
+            found
+        })
+    }
+
+    /// The last moment until `ms` at which the product's phase changed, ms since the epoch; `None` when it did not within
+    /// a month.
+    #[must_use]
+    pub fn previous_boundary(&self, product: ProductId, ms: i64) -> Option<i64> {
+        let mut section = self.section_at(product, ms);
+        let phase = section.phase;
+        (0..BOUNDARY_STEPS_MAX).find_map(|_| {
+            let at_ms = section.from_ms;
+            section = self.section_at(product, at_ms - 1);
+            (section.phase != phase).then_some(at_ms)
+        })
+    }
+}
+
+/// Stretches that a search for a boundary goes through: at most some ten a day.
+const BOUNDARY_STEPS_MAX: usize = 300;
+
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     #[test]

@@ -8,16 +8,20 @@ use thiserror::Error;
 
 use crate::contract::Contract;
 
+mod arbitration;
 mod calendar;
 mod canaries;
 mod cleansing;
 mod health;
+mod number;
 mod publish;
 
-pub use calendar::Calendar;
+pub use arbitration::{Arbitration, ArbitrationMode};
+pub use calendar::{Calendar, Day, Hours, Product, ProductCode};
 pub use canaries::Canaries;
-pub use cleansing::{Cleansing, Rule, RuleMode};
+pub use cleansing::{Cleansing, Clock, Rule, RuleMode};
 pub use health::Health;
+pub use number::Number;
 pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
 
 /// A settings file that cannot be used. Shows as `FILE:LINE:COLUMN: FIELD: what is wrong`.
@@ -61,6 +65,9 @@ pub struct Settings {
     /// Which rules judge ticks.
     #[serde(default)]
     pub cleansing: Cleansing,
+    /// Which of several copies is published.
+    #[serde(default)]
+    pub arbitration: Arbitration,
     /// When processes are ended and restarted.
     #[serde(default)]
     pub health: Health,
@@ -224,6 +231,8 @@ impl Settings {
 
     fn check(&self) -> Result<(), Fault> {
         self.publish.check()?;
+        self.cleansing.check()?;
+        self.calendar.check()?;
         self.health.check()
     }
 }
