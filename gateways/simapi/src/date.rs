@@ -88,6 +88,16 @@ pub const fn previous_weekday(day: i64) -> i64 {
     }
 }
 
+/// The first day after `day` that is neither Saturday nor Sunday.
+#[must_use]
+pub const fn next_weekday(day: i64) -> i64 {
+    match (day + 3).rem_euclid(7) {
+        4 => day + 3,
+        5 => day + 2,
+        _ => day + 1,
+    }
+}
+
 const fn digits(text: &mut [u8; 9], at: usize, count: usize, mut value: i64) {
     let mut i = count;
     while i > 0 {
@@ -158,5 +168,9 @@ mod tests {
         assert_eq!(shown(&date_text(previous_weekday(monday))), "20240412");
         assert_eq!(shown(&date_text(previous_weekday(monday - 1))), "20240412");
         assert_eq!(previous_weekday(monday + 1), monday);
+        for friday_to_sunday in 1..=3 {
+            assert_eq!(next_weekday(monday - friday_to_sunday), monday);
+        }
+        assert_eq!(next_weekday(monday), monday + 1);
     }
 }

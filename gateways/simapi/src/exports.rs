@@ -8,7 +8,7 @@
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
 use crate::flavour::Flavour;
@@ -114,8 +114,9 @@ fn create(flow_path: &[u8], flavour: Flavour) -> *mut c_void {
             crash(&format!("can not open CFlow file {}: {e}", path.display()));
         }
     }
-    let world = std::env::var_os(WORLD_VARIABLE).map_or_else(|| Ok(World::default()), |p| World::load(Path::new(&p)));
-    match world.and_then(|world| Session::new(world, flavour)) {
+    let path = std::env::var_os(WORLD_VARIABLE).map(PathBuf::from);
+    let world = path.as_deref().map_or_else(|| Ok(World::default()), World::load);
+    match world.and_then(|world| Session::new(world, path, flavour)) {
         Ok(session) => {
             let vtable = match flavour {
                 Flavour::Ctp => (&raw const CTP).wrapping_byte_add(std::mem::offset_of!(Vtable<Ask>, functions)).cast(),

@@ -72,14 +72,24 @@ impl Feed {
     /// Names the file of a replay, its line and its column.
     pub fn open(world: &World, flavour: Flavour) -> Result<Self, String> {
         match &world.market {
-            Market::Synthetic { interval_ms, levels } => {
-                Ok(Self::Live(Box::new(Live::new(world.seed, flavour, *interval_ms, *levels))))
+            Market::Synthetic { interval_ms, levels, offset_ms } => {
+                let live = Live::new(world.seed, flavour, *interval_ms, *levels).ahead_by_ms(*offset_ms);
+                Ok(Self::Live(Box::new(live)))
             }
             Market::Replay { files, speed, start_at_ms, gap_ms_max } => {
                 let start_ns = start_at_ms.map(|ms| ms.saturating_mul(1_000_000));
                 let pace = Pace { speed: *speed, start_ns, gap_ms_max: *gap_ms_max };
                 Replay::open(files, flavour, pace).map(Self::Replay)
             }
+        }
+    }
+
+    /// How far the market's clock is ahead of `CLOCK_REALTIME`, nanoseconds.
+    #[must_use]
+    pub fn ahead_ns(&self) -> i64 {
+        match self {
+            Self::Live(live) => live.ahead_ns(),
+            Self::Replay(_) => 0,
         }
     }
 

@@ -74,7 +74,15 @@ impl Inbox {
 
     /// From here on requests are taken.
     pub(crate) fn connect(&self) {
-        self.state().is_connected = true;
+        let mut state = self.state();
+        state.is_connected = !state.is_ending;
+    }
+
+    /// From here on none is, and those that wait are forgotten.
+    pub(crate) fn disconnect(&self) {
+        let mut state = self.state();
+        state.is_connected = false;
+        state.requests.clear();
     }
 
     /// Tells the library's thread to end.

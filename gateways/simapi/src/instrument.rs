@@ -25,6 +25,21 @@ pub enum Exchange {
 }
 
 impl Exchange {
+    /// Its name in a vt_symbol.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shfe => "SHFE",
+            Self::Ine => "INE",
+            Self::Dce => "DCE",
+            Self::Gfex => "GFEX",
+            Self::Czce => "CZCE",
+            Self::Cffex => "CFFEX",
+            Self::Sse => "SSE",
+            Self::Szse => "SZSE",
+        }
+    }
+
     /// `ExchangeID` in a depth record: most futures fronts leave it empty.
     #[must_use]
     pub const fn id_in_depth(self) -> [u8; 9] {

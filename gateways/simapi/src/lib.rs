@@ -8,6 +8,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`world`] | the world file |
+//! | [`scenario`] | what may go wrong at a front: the table of kinds and parameters |
+//! | `watch` | looks at the world file while the library runs |
+//! | `play`, `dirt` | which scenarios are in force, and the records that they make, as functions |
+//! | `harm` | what a library does to its own process |
 //! | [`flavour`] | what differs between CTP and SOPT |
 //! | [`record`] | the vendor's structures, written by offset |
 //! | [`instrument`], [`product`] | what a contract's code says about it |
@@ -16,24 +20,31 @@
 //! | [`replay`], [`csv_day`] | recorded days |
 //! | [`feed`] | which record is due at a front, and when |
 //! | [`hash`], [`date`] | numbers and dates, as functions |
-//! | `session`, `inbox`, `journal`, `clock` | the library's thread and its edges |
-//! | `exports`, `spi` | calls in and out, the only unsafe code |
+//! | `session`, `library`, `inbox` | the API object, the library's thread, and where they meet |
+//! | `journal`, `clock` | its other edges |
+//! | `exports`, `spi` | calls in and out; with `harm` the only unsafe code |
 
 mod clock;
 pub mod csv_day;
 pub mod date;
+mod dirt;
 mod exports;
 pub mod feed;
 pub mod flavour;
+mod harm;
 pub mod hash;
 mod inbox;
 pub mod instrument;
 mod journal;
+mod library;
 pub mod live;
+mod play;
 pub mod product;
 pub mod record;
 pub mod replay;
+pub mod scenario;
 mod session;
 mod spi;
 pub mod synthetic;
+mod watch;
 pub mod world;

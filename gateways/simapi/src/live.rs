@@ -42,6 +42,8 @@ pub struct Live {
     interval_ms: u32,
     levels: u8,
     link: Link,
+    /// The market's clock is so far ahead of `CLOCK_REALTIME`.
+    offset_ns: i64,
     contracts: Vec<Contract>,
     by_code: HashMap<Vec<u8>, usize>,
     plan: BinaryHeap<Reverse<Planned>>,
@@ -58,11 +60,25 @@ impl Live {
             interval_ms,
             levels,
             link: Link::default(),
+            offset_ns: 0,
             contracts: Vec::new(),
             by_code: HashMap::new(),
             plan: BinaryHeap::new(),
             current: Snapshot::default(),
         }
+    }
+
+    /// Sets its clock so far ahead of `CLOCK_REALTIME`.
+    #[must_use]
+    pub const fn ahead_by_ms(mut self, offset_ms: i64) -> Self {
+        self.offset_ns = offset_ms.saturating_mul(MS_NS);
+        self
+    }
+
+    /// How far its clock is ahead of `CLOCK_REALTIME`, nanoseconds.
+    #[must_use]
+    pub const fn ahead_ns(&self) -> i64 {
+        self.offset_ns
     }
 
     /// Puts it behind a front.
@@ -112,14 +128,14 @@ impl Live {
     /// The last slot whose snapshot had come through this front by `now_ns`.
     fn last_shown(&mut self, contract: usize, now_ns: i64) -> i64 {
         let stream = &mut self.contracts[contract].stream;
-        let latest = stream.slot_at((now_ns - self.link.delay_ns).div_euclid(MS_NS));
+        let latest = stream.slot_at((now_ns + self.offset_ns - self.link.delay_ns).div_euclid(MS_NS));
         let came = |n: &i64| stream.snapshot(*n).is_some() && !self.link.loses(stream.record_id(*n));
         (0..LOOK_BACK_SLOTS).map(|back| latest - back).find(came).unwrap_or(latest)
     }
 
     fn plan(&mut self, contract: usize, slot: i64) {
         let entry = &self.contracts[contract];
-        let due_ns = entry.stream.time_ms(slot) * MS_NS + self.link.delay_ns;
+        let due_ns = entry.stream.time_ms(slot) * MS_NS - self.offset_ns + self.link.delay_ns;
         self.plan.push(Reverse(Planned { due_ns, contract, subscription: entry.subscription, slot }));
     }
 

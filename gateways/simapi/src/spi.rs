@@ -11,12 +11,15 @@ use crate::inbox::Asked;
 use crate::record::{Depth, Record, RspInfo, RspUserLogin, SpecificInstrument, UserLogout};
 
 type OnConnected = unsafe extern "C" fn(*mut c_void);
+type OnNumber = unsafe extern "C" fn(*mut c_void, c_int);
 type OnAnswer = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, c_int, bool);
 type OnRecord = unsafe extern "C" fn(*mut c_void, *mut c_void);
 
 /// Slots in CTP's order. SOPT lacks number 5, `OnRspQryMulticastInstrument`.
 mod slot {
     pub(super) const FRONT_CONNECTED: usize = 0;
+    pub(super) const FRONT_DISCONNECTED: usize = 1;
+    pub(super) const HEART_BEAT_WARNING: usize = 2;
     pub(super) const RSP_USER_LOGIN: usize = 3;
     pub(super) const RSP_USER_LOGOUT: usize = 4;
     pub(super) const RSP_SUB_MARKET_DATA: usize = 7;
@@ -52,6 +55,25 @@ impl Spi {
         unsafe {
             if let Some((object, call)) = self.method::<OnConnected>(slot::FRONT_CONNECTED) {
                 call(object);
+            }
+        }
+    }
+
+    /// `OnFrontDisconnected`
+    pub(crate) fn front_disconnected(&self, reason: i32) {
+        self.number(slot::FRONT_DISCONNECTED, reason);
+    }
+
+    /// `OnHeartBeatWarning`
+    pub(crate) fn heart_beat_warning(&self, lapse_s: i32) {
+        self.number(slot::HEART_BEAT_WARNING, lapse_s);
+    }
+
+    fn number(&self, slot: usize, number: c_int) {
+        // SAFETY: the slots that the callers name take the object and a number.
+        unsafe {
+            if let Some((object, call)) = self.method::<OnNumber>(slot) {
+                call(object, number);
             }
         }
     }
