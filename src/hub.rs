@@ -28,7 +28,7 @@ use mdhub_spec::calendar::TradingCalendar;
 use mdhub_spec::plane::{FeedCommand, FeedEvent};
 use mdhub_spec::settings::Endpoint;
 use mdhub_spec::time::Mono;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -85,6 +85,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let _log = logging::start(&loaded.settings.logging)?;
     let mut ends = Ends::listen()?;
+    guard_memory();
     allow_descriptors();
     let database = data.database_url(loaded.settings.database.url.as_deref());
     let store = tokio::select! {
@@ -145,6 +146,16 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// The hub holds passwords: it leaves no core dump, and no other program of its user may read its memory.
+fn guard_memory() {
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        warn!(%error, "the limit of core dumps stays as it is");
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        warn!(%error, "the hub's memory stays open to its user's programs");
+    }
+}
+
 /// Raises the soft limit of descriptors, 1024 by habit, as far as it may be: subscribers that use it up would keep workers
 /// from being started.
 fn allow_descriptors() {
@@ -186,7 +197,8 @@ fn start_feed(loaded: &LoadedSettings, epoch: u64) -> Result<(FeedHandle, mpsc::
 
 fn start_manager(data: &DataDir, queue: &control::Queue) -> Result<Arc<GatewayManager>, Failure> {
     let program = std::env::current_exe().map_err(|e| format!("this program's own path is not known: {e}"))?;
-    let config = ManagerConfig { program, flow_root: data.path("flow") };
+    let config =
+        ManagerConfig { program, flow_root: data.path("flow"), lock_root: data.path("lock"), takes_in_children: true };
     let queue = queue.clone();
     GatewayManager::new(config, Arc::new(move |_| queue.wake(Key::Hub)))
         .map_err(|e| format!("the gateway manager does not start: {e}"))

@@ -8,9 +8,15 @@
 //! |---|---|
 //! | `spawner` | the one thread that makes processes, and what they are given |
 //! | `state` | what is known of every account; fences; reports applied |
-//! | `supervise` | one task for each process, from its first report to its empty group |
+//! | `supervise` | one task for each process, from its first report until nothing of it lives |
+//! | `commands` | what a process is told, bounded, with a deadline |
 //! | `stderr` | its log lines, bounded |
-//! | `group` | who is in a process group |
+//! | `limits` | what it may use up |
+//! | `lock` | one lock for each account, that its processes hold |
+//! | `line` | a process and all that comes of it: found wherever it went, and ended |
+//! | `children` | the hub's children, made and taken in |
+//! | `leftover` | what a killed hub left behind |
+//! | `procfs`, `signal` | the edges to `/proc` and to other processes |
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,15 +36,29 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use children::Children;
 use spawner::{Request, Spawned, Spawner};
 use state::{Launching, State};
 
-mod group;
+mod children;
+mod commands;
+mod leftover;
+mod limits;
+mod line;
+mod lock;
+mod procfs;
+mod signal;
 mod spawner;
 mod state;
 mod stderr;
 mod supervise;
 
+/// From the command Stop to TERM.
+const STOP_WAIT: Duration = Duration::from_millis(500);
+/// A process ends a moment after its tick pipe. One that lives for this long without one is killed.
+const TICKLESS_WAIT: Duration = Duration::from_secs(2);
+/// Contracts in one command: their names fit into a frame whatever they are.
+const CONTRACTS_MAX: usize = 10_000;
 /// After KILL, shutdown waits this long for the kernel to end what is left.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,6 +69,12 @@ pub struct ManagerConfig {
     pub program: PathBuf,
     /// Holds one flow directory for each account.
     pub flow_root: PathBuf,
+    /// Holds one lock for each account. Hubs that share it never run two processes for one account. What it holds is of no
+    /// use after a restart of the machine.
+    pub lock_root: PathBuf,
+    /// Whether this process is a hub: it then takes in, as a subreaper, whatever its workers leave behind, and reaps every
+    /// child that the manager did not make. At most one manager of a process may.
+    pub takes_in_children: bool,
 }
 
 /// A vendor library, as the settings describe it.
@@ -120,6 +146,16 @@ pub enum Refused {
         /// Which one is there.
         found: Option<Incarnation>,
     },
+    /// It does not take commands, and was killed for it.
+    #[error("account {account}: incarnation {incarnation} is killed: {why}")]
+    Deaf {
+        /// Whose.
+        account: AccountId,
+        /// Which one.
+        incarnation: Incarnation,
+        /// How that showed.
+        why: String,
+    },
 }
 
 fn shown(incarnation: Option<Incarnation>) -> String {
@@ -157,6 +193,7 @@ struct Shared {
     /// Everything that is known. Never held across an await.
     state: Mutex<State>,
     changed: Changed,
+    children: Arc<Children>,
     /// Rung whenever a process is gone.
     gone: Notify,
 }
@@ -173,20 +210,33 @@ impl Shared {
 }
 
 impl GatewayManager {
-    /// A manager without processes. Call it inside a tokio runtime, which must have its I/O and time drivers.
+    /// A manager without processes of its own. Call it inside a tokio runtime, which must have its I/O and time drivers.
+    ///
+    /// What a killed hub left behind under the same `lock_root` is ended in the background; until it is gone, it is its
+    /// account's process.
     ///
     /// `changed` is called after every observed change, from any thread, and must return at once.
     ///
     /// # Errors
-    /// When there is no runtime, a path of `config` cannot be made absolute, or the spawning thread cannot be made.
+    /// When there is no runtime, a path of `config` cannot be made absolute, the locks cannot be looked at, or the spawning
+    /// thread cannot be made.
     pub fn new(config: ManagerConfig, changed: Changed) -> io::Result<Arc<Self>> {
         Handle::try_current().map_err(io::Error::other)?;
         let config = ManagerConfig {
             program: std::path::absolute(config.program)?,
             flow_root: std::path::absolute(config.flow_root)?,
+            lock_root: std::path::absolute(config.lock_root)?,
+            ..config
         };
-        let shared = Arc::new(Shared { state: Mutex::new(State::default()), changed, gone: Notify::new() });
-        Ok(Arc::new(Self { config, spawner: Spawner::new()?, shared }))
+        let children = Children::new(config.takes_in_children)?;
+        let spawner = Spawner::new(Arc::clone(&children))?;
+        let state = Mutex::new(State::default());
+        let shared = Arc::new(Shared { state, changed, children, gone: Notify::new() });
+        for leftover in leftover::find(&config.lock_root)? {
+            shared.state().left_over(&leftover, clock::mono());
+            tokio::spawn(leftover::end(Arc::clone(&shared), leftover));
+        }
+        Ok(Arc::new(Self { config, spawner, shared }))
     }
 
     /// Starts a process. It goes on even if the returned future is dropped.
@@ -248,8 +298,76 @@ impl GatewayManager {
             incarnation: launch.incarnation,
             env: launch.library.env.clone(),
             flow_dir,
+            lock_root: self.config.lock_root.clone(),
         };
         (request, put.map(|()| frame))
+    }
+
+    /// Subscribes further contracts.
+    ///
+    /// # Errors
+    /// [`Refused::NotRunning`] when that incarnation is not the one that exists; [`Refused::Deaf`] when it takes no commands.
+    pub fn subscribe(&self, id: &AccountId, incarnation: Incarnation, contracts: &[Contract]) -> Result<(), Refused> {
+        contracts.chunks(CONTRACTS_MAX).try_for_each(|c| self.command(id, incarnation, &Command::Subscribe(c.to_vec())))
+    }
+
+    /// Drops contracts.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub fn unsubscribe(&self, id: &AccountId, incarnation: Incarnation, contracts: &[Contract]) -> Result<(), Refused> {
+        contracts
+            .chunks(CONTRACTS_MAX)
+            .try_for_each(|c| self.command(id, incarnation, &Command::Unsubscribe(c.to_vec())))
+    }
+
+    /// Tells whether the session of what is subscribed is open: silence counts while it is.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub fn session(&self, id: &AccountId, incarnation: Incarnation, open: bool) -> Result<(), Refused> {
+        self.command(id, incarnation, &Command::Session { open })
+    }
+
+    /// Asks a process to leave: the command Stop, so that a healthy one hands over its last ticks and says Bye, and a moment
+    /// later TERM to its whole group.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub fn stop(&self, id: &AccountId, incarnation: Incarnation) -> Result<(), Refused> {
+        self.command(id, incarnation, &Command::Stop)?;
+        self.shared.state().asked_to_leave(id, incarnation, clock::mono());
+        self.shared.changed(id);
+        let (shared, id) = (Arc::clone(&self.shared), id.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(STOP_WAIT).await;
+            // By then it may be gone, and that is what was wanted.
+            let _ = shared.state().signal(&id, incarnation, Signal::TERM, clock::mono());
+        });
+        Ok(())
+    }
+
+    fn command(&self, id: &AccountId, incarnation: Incarnation, command: &Command) -> Result<(), Refused> {
+        let mut frame = Zeroizing::new(Vec::new());
+        if let Err(e) = frame::put_command(&mut frame, command) {
+            tracing::error!(account = %id, %incarnation, "a command cannot be said: {e}");
+            return Ok(());
+        }
+        self.shared.state().command(id, incarnation, frame, clock::mono()).inspect_err(|_| self.shared.changed(id))
+    }
+
+    /// The feed has read a process's tick pipe to its end. A process that lives on after that is of no use: it is killed
+    /// after a moment, and its exit counts for the backoff.
+    pub fn ticks_ended(&self, incarnation: Incarnation) {
+        let Some(id) = self.shared.state().ticks_ended(incarnation, clock::mono()) else { return };
+        self.shared.changed(&id);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            tokio::time::sleep(TICKLESS_WAIT).await;
+            let why = "its tick pipe has ended, and it lives on";
+            shared.state().kill_unasked(&id, incarnation, Some(why), clock::mono());
+            shared.changed(&id);
+        });
     }
 
     /// Asks a process's whole group to leave: TERM.

@@ -1,24 +1,32 @@
 //! The one thread that makes processes, and what they are given.
 //!
 //! A worker asks the kernel to kill it when its parent dies, and by "parent" the kernel means the *thread* that made it.
-//! So one thread makes them all, and lives as long as the manager.
+//! So one thread makes them all, and lives as long as the manager. Between its tasks it looks after the hub's children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::process::Incarnation;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
+
+use super::children::{Children, MadeChild};
+use super::limits;
+use super::line::Line;
+use super::lock::{AccountLock, LOCK_DESCRIPTOR, Record};
+use super::procfs::{Born, INCARNATION_VARIABLE};
 
 /// Room in a tick pipe.
 const TICK_PIPE_BYTES: usize = 1024 * 1024;
@@ -26,6 +34,8 @@ const TICK_PIPE_BYTES: usize = 1024 * 1024;
 const REQUESTS_MAX: usize = 64;
 /// What a worker keeps of the hub's environment, where it is set: locale and time zone.
 const KEPT_ENV: [&str; 3] = ["LANG", "LC_ALL", "TZ"];
+/// From one look after the children to the next, at most.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// A process to make. It holds no secret.
 #[derive(Debug)]
@@ -36,13 +46,15 @@ pub(super) struct Request {
     pub(super) incarnation: Incarnation,
     pub(super) env: BTreeMap<String, String>,
     pub(super) flow_dir: PathBuf,
+    pub(super) lock_root: PathBuf,
 }
 
 /// A made process and the hub's ends of its pipes, each non-blocking.
 #[derive(Debug)]
 pub(super) struct Spawned {
-    pub(super) child: Child,
-    pub(super) pid: Pid,
+    pub(super) child: MadeChild,
+    /// It, and all that will come of it.
+    pub(super) line: Line,
     /// Readable once the process is dead.
     pub(super) pidfd: OwnedFd,
     pub(super) commands: OwnedFd,
@@ -59,9 +71,9 @@ pub(super) struct Spawner {
 }
 
 impl Spawner {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(children: Arc<Children>) -> io::Result<Self> {
         let (requests, inbox) = sync_channel(REQUESTS_MAX);
-        std::thread::Builder::new().name("spawner".into()).spawn(move || serve(&inbox))?;
+        std::thread::Builder::new().name("spawner".into()).spawn(move || serve(&inbox, &children))?;
         Ok(Self { requests })
     }
 
@@ -76,18 +88,25 @@ impl Spawner {
     }
 }
 
-fn serve(inbox: &Receiver<(Request, Reply)>) {
-    while let Ok((request, reply)) = inbox.recv() {
-        let spawned = spawn(&request);
-        if let Err(Ok(mut unwanted)) = reply.send(spawned) {
-            // Nobody waits any more: without its pipes it would leave by itself, but it is not left to that.
-            end(&mut unwanted.child);
+fn serve(inbox: &Receiver<(Request, Reply)>, children: &Arc<Children>) {
+    loop {
+        match inbox.recv_timeout(LOOK_AFTER) {
+            Ok((request, reply)) => {
+                if let Err(Ok(unwanted)) = reply.send(spawn(&request, children)) {
+                    // Nobody waits any more: without its pipes it would leave by itself, but it is not left to that.
+                    unwanted.child.end();
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => children.look_after(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn spawn(request: &Request) -> Result<Spawned, String> {
+fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String> {
     make_flow_dir(&request.flow_dir).map_err(|e| format!("flow directory {}: {e}", request.flow_dir.display()))?;
+    let lock = AccountLock::take(&request.lock_root, &request.account)?;
+    lock.record(Record::of(request.incarnation, None).as_ref());
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| format!("pipe: {e}"));
     let (commands_in, commands) = pipe()?;
     let (ticks, ticks_out) = pipe()?;
@@ -101,28 +120,38 @@ fn spawn(request: &Request) -> Result<Spawned, String> {
     }
     let mut command = command(request);
     command.stdin(Stdio::from(commands_in)).stdout(Stdio::from(ticks_out)).stderr(Stdio::from(stderr_out));
+    let lock_for_worker = lock.for_worker().map_err(|e| format!("lock: {e}"))?;
     command
-        .fd_mappings(vec![FdMapping { parent_fd: control_out, child_fd: 3 }])
+        .fd_mappings(vec![
+            FdMapping { parent_fd: control_out, child_fd: 3 },
+            FdMapping { parent_fd: lock_for_worker, child_fd: LOCK_DESCRIPTOR },
+        ])
         .map_err(|e| format!("descriptors: {e}"))?;
-    let mut child = command.spawn().map_err(|e| format!("{}: {e}", request.program.display()))?;
-    let pidfd = pid_of(&child).and_then(|pid| Ok((pid, pidfd_open(pid, PidfdFlags::empty())?)));
-    match pidfd {
-        Ok((pid, pidfd)) => Ok(Spawned { child, pid, pidfd, commands, ticks, stderr, control }),
-        Err(e) => {
-            end(&mut child);
-            Err(format!("pidfd: {e}"))
+    let file_id = lock.file_id().map_err(|e| format!("lock: {e}"))?;
+    let child = children
+        .make(request.incarnation, || command.spawn())
+        .map_err(|e| format!("{}: {e}", request.program.display()))?;
+    let leader = Born::now(child.pid());
+    lock.record(Record::of(request.incarnation, leader).as_ref());
+    let watched = limits::apply(child.pid())
+        .and_then(|()| pidfd_open(child.pid(), PidfdFlags::empty()).map_err(|e| format!("pidfd: {e}")));
+    let pidfd = match watched {
+        Ok(pidfd) => pidfd,
+        Err(why) => {
+            child.end();
+            return Err(why);
         }
-    }
-}
-
-fn pid_of(child: &Child) -> io::Result<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("impossible process id"))
-}
-
-/// Kills and reaps a process that nobody supervises.
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
+    };
+    let line = Line {
+        incarnation: request.incarnation,
+        leader,
+        is_leader_ours: true,
+        lock: file_id,
+        lock_path: lock.path().to_owned(),
+        is_below: children.takes_in(),
+        known: BTreeSet::new(),
+    };
+    Ok(Spawned { child, line, pidfd, commands, ticks, stderr, control })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that makes processes")]
@@ -135,6 +164,7 @@ fn command(request: &Request) -> Command {
         .env_clear()
         .envs(KEPT_ENV.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(&request.env)
+        .env(INCARNATION_VARIABLE, request.incarnation.to_string())
         .current_dir(&request.flow_dir)
         .process_group(0);
     command

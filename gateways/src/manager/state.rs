@@ -9,7 +9,9 @@ use mdhub_spec::process::{Ending, Exit, ExitReason, FrontState, GatewayView, Inc
 use mdhub_spec::time::Mono;
 use rustix::process::{Pid, Signal};
 
-use super::{Refused, group};
+use super::commands::{Commands, Frame};
+use super::leftover::Leftover;
+use super::{Refused, signal};
 
 /// Ends that are kept for each account.
 const EXITS_MAX: usize = 16;
@@ -32,10 +34,19 @@ pub(super) struct Launching {
 #[derive(Debug)]
 struct Running {
     view: ProcessView,
-    pid: Pid,
+    /// Of a process that another hub made there is neither group nor pipe: whoever ends it knows its members.
+    ours: Option<Ours>,
     is_asked: bool,
     bye: Option<String>,
     stderr: VecDeque<String>,
+}
+
+/// What is had of a process that this manager made.
+#[derive(Debug)]
+struct Ours {
+    /// Leads its group, and is not reaped before this is gone.
+    leader: Pid,
+    commands: Commands,
 }
 
 #[derive(Debug, Default)]
@@ -122,14 +133,35 @@ impl State {
     }
 
     /// A start has become a process.
-    pub(super) fn started(&mut self, launching: &Launching, pid: Pid) {
+    pub(super) fn started(&mut self, launching: &Launching, leader: Pid, commands: Commands) {
+        let pid = leader.as_raw_nonzero().get().cast_unsigned();
+        self.occupy(launching, pid, Ending::No, Some(Ours { leader, commands }));
+    }
+
+    /// A process that another hub made, and that is being ended. It has its account's place until it is
+    /// [`Self::forgotten`].
+    pub(super) fn left_over(&mut self, leftover: &Leftover, now: Mono) {
+        let (account, incarnation, fingerprint) = (leftover.account.clone(), leftover.line.incarnation, Fingerprint(0));
+        let launching = Launching { account, incarnation, fingerprint, restart_generation: 0, started_at: now };
+        let pid = leftover.line.leader.map_or(0, |leader| leader.pid.cast_unsigned());
+        self.occupy(&launching, pid, Ending::Terminating { since: now }, None);
+    }
+
+    /// Nothing of such a process lives any more. It was no life of this hub's, so no exit is recorded.
+    pub(super) fn forgotten(&mut self, account: &AccountId, incarnation: Incarnation) {
+        if self.running(account, incarnation).is_some_and(|running| running.ours.is_none()) {
+            self.entries.remove(account);
+        }
+    }
+
+    fn occupy(&mut self, launching: &Launching, pid: u32, ending: Ending, ours: Option<Ours>) {
         let view = ProcessView {
             incarnation: launching.incarnation,
-            pid: pid.as_raw_nonzero().get().cast_unsigned(),
+            pid,
             fingerprint: launching.fingerprint,
             restart_generation: launching.restart_generation,
             started_at: launching.started_at,
-            ending: Ending::No,
+            ending,
             hello_at: None,
             protocol_mismatch: None,
             front: FrontState::Connecting,
@@ -140,7 +172,7 @@ impl State {
             log_lines_dropped: 0,
             ticks_ended_at: None,
         };
-        let running = Running { view, pid, is_asked: false, bye: None, stderr: VecDeque::new() };
+        let running = Running { view, ours, is_asked: false, bye: None, stderr: VecDeque::new() };
         self.entries.entry(launching.account.clone()).or_default().slot = Slot::Running(Box::new(running));
     }
 
@@ -214,6 +246,39 @@ impl State {
         Ok(())
     }
 
+    /// Hands a command to the process. One that does not take them is killed.
+    pub(super) fn command(
+        &mut self,
+        id: &AccountId,
+        incarnation: Incarnation,
+        frame: Frame,
+        now: Mono,
+    ) -> Result<(), Refused> {
+        let found = self.entries.get(id).and_then(Entry::incarnation);
+        let refused = Refused::NotRunning { account: id.clone(), given: incarnation, found };
+        let running = self.running(id, incarnation).ok_or(refused)?;
+        let Some(Err(why)) = running.ours.as_ref().map(|ours| ours.commands.put(frame)) else { return Ok(()) };
+        self.kill_unasked(id, incarnation, Some(&why), now);
+        Err(Refused::Deaf { account: id.clone(), incarnation, why })
+    }
+
+    /// The process is asked to leave by a command; the signals come later, if they must.
+    pub(super) fn asked_to_leave(&mut self, id: &AccountId, incarnation: Incarnation, now: Mono) {
+        let Some(running) = self.running(id, incarnation) else { return };
+        if running.view.ending == Ending::No {
+            running.is_asked = true;
+            running.view.ending = Ending::Terminating { since: now };
+        }
+    }
+
+    /// Its tick pipe has ended; it lives on so far.
+    pub(super) fn ticks_ended(&mut self, incarnation: Incarnation, now: Mono) -> Option<AccountId> {
+        let id = self.entries.iter().find(|(_, entry)| entry.incarnation() == Some(incarnation))?.0.clone();
+        let view = &mut self.running(&id, incarnation)?.view;
+        view.ticks_ended_at = view.ticks_ended_at.or(Some(now));
+        Some(id)
+    }
+
     /// Kills a group that broke the protocol, or whose leader has died.
     pub(super) fn kill_unasked(&mut self, id: &AccountId, incarnation: Incarnation, why: Option<&str>, now: Mono) {
         let Some(running) = self.running(id, incarnation) else { return };
@@ -269,10 +334,11 @@ impl State {
         self.entries.iter().map(|(id, entry)| (id.clone(), view(entry))).collect()
     }
 
-    /// Keeps a line of a worker's stderr.
-    pub(super) fn push_line(&mut self, id: &AccountId, incarnation: Incarnation, line: String) {
+    /// Keeps lines of a worker's stderr; of that many something did not reach the log.
+    pub(super) fn push_lines(&mut self, id: &AccountId, incarnation: Incarnation, lines: Vec<String>, dropped: u64) {
         if let Some(running) = self.running(id, incarnation) {
-            running.push_line(line);
+            running.view.log_lines_dropped += dropped;
+            lines.into_iter().for_each(|line| running.push_line(line));
         }
     }
 
@@ -331,9 +397,14 @@ impl Running {
             (Ending::No, _) => Ending::Terminating { since: now },
             (ending, _) => ending,
         };
-        if let Err(e) = group::signal(self.pid, signal) {
-            let (incarnation, pid) = (self.view.incarnation, self.view.pid);
-            tracing::error!(%incarnation, "signal {signal:?} to process group {pid}: {e}");
+        let Some(ours) = &self.ours else { return };
+        // One that is stopped hears TERM only when it goes on.
+        let signals = [Some(signal), (signal == Signal::TERM).then_some(Signal::CONT)];
+        for signal in signals.into_iter().flatten() {
+            if let Err(e) = signal::group(ours.leader, signal) {
+                let (incarnation, pid) = (self.view.incarnation, self.view.pid);
+                tracing::error!(%incarnation, "signal {signal:?} to process group {pid}: {e}");
+            }
         }
     }
 

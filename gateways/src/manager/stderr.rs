@@ -12,6 +12,7 @@ const LINES_PER_SECOND_MAX: u32 = 500;
 pub(super) struct Lines {
     partial: Vec<u8>,
     is_cut: bool,
+    cut: u64,
 }
 
 impl Lines {
@@ -28,11 +29,17 @@ impl Lines {
         }
     }
 
+    /// Lines that were cut since the last call.
+    pub(super) fn take_cut(&mut self) -> u64 {
+        std::mem::take(&mut self.cut)
+    }
+
     /// Gives the line that no line feed ended.
     pub(super) fn finish(&mut self, mut line: impl FnMut(String)) {
-        let mut text: String = String::from_utf8_lossy(&self.partial).chars().filter(|c| !c.is_control()).collect();
+        let mut text: String = String::from_utf8_lossy(&self.partial).chars().filter(|c| is_harmless(*c)).collect();
         if self.is_cut {
             text.push('…');
+            self.cut += 1;
         }
         self.partial.clear();
         self.is_cut = false;
@@ -40,6 +47,11 @@ impl Lines {
             line(text);
         }
     }
+}
+
+/// Neither a command to a terminal, nor a line break of another kind, nor what makes text read backwards.
+fn is_harmless(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Lets so many lines a second pass.
@@ -100,9 +112,14 @@ mod tests {
         assert_eq!(split(&[b"in", b"fo a\nwarn", b" b\n\nc"]), ["info a", "warn b", "c"]);
         assert_eq!(split(&[b"\x1b[31mred\x07\r\n"]), ["[31mred"]);
         assert_eq!(split(&[b"\xff\xfe\n"]), ["\u{fffd}\u{fffd}"]);
+        assert_eq!(split(&["a\u{202e}b\u{2028}c\n".as_bytes()]), ["abc"]);
         let long = vec![b'x'; LINE_BYTES_MAX + 5];
         let out = split(&[&long, &long, b"\nnext\n"]);
         assert_eq!((out[0].chars().count(), out[1].as_str()), (LINE_BYTES_MAX + 1, "next"));
+        let mut lines = Lines::default();
+        lines.push(&long, |_| ());
+        lines.push(b"\nnext\n", |_| ());
+        assert_eq!((lines.take_cut(), lines.take_cut()), (1, 0));
     }
 
     #[test]

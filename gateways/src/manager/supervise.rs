@@ -1,9 +1,9 @@
-//! One task for each process, from its first report to its empty group.
+//! One task for each process, from its first report until nothing of it lives.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +11,17 @@ use mdhub_spec::account::AccountId;
 use mdhub_spec::frame;
 use mdhub_spec::process::{ExitReason, Incarnation};
 use rustix::process::Pid;
+use tokio::io::AsyncReadExt as _;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
-use zeroize::Zeroizing;
 
+use super::children::MadeChild;
+use super::commands::{self, Frame, Waiting};
+use super::line::Line;
 use super::spawner::Spawned;
 use super::state::{Applied, Launching};
 use super::stderr::{self, Budget, Lines};
-use super::{Launched, Shared, group};
+use super::{Launched, Shared};
 use crate::clock;
 
 /// Room for one report, with much to spare. A longer one is a broken stream.
@@ -28,8 +30,10 @@ const REPORT_BYTES_MAX: usize = 64 * 1024;
 const READ_BYTES: usize = 8 * 1024;
 /// Once the group is empty its pipes end, unless a descendant left the group and holds them: then nobody waits for it.
 const DRAIN_WAIT: Duration = Duration::from_millis(500);
-/// KILL is repeated after 1 ms, 2 ms ... up to this, while the group has members.
-const KILL_INTERVAL_MAX: Duration = Duration::from_millis(500);
+/// While a line has members it is swept after this, then after twice as long, up to [`KILL_INTERVAL_MAX`].
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause between two sweeps.
+pub(super) const KILL_INTERVAL_MAX: Duration = Duration::from_millis(512);
 
 /// One process.
 #[derive(Clone)]
@@ -43,33 +47,34 @@ struct Watch {
 pub(super) fn begin(
     shared: &Arc<Shared>,
     launching: &Launching,
-    start: Zeroizing<Vec<u8>>,
+    start: Frame,
     spawned: Spawned,
 ) -> Result<Launched, String> {
-    let Spawned { mut child, pid, pidfd, commands, ticks, stderr, control } = spawned;
+    let Spawned { child, line, pidfd, commands, ticks, stderr, control } = spawned;
     let pipes = || -> io::Result<_> {
         let (commands, stderr) = (pipe::Sender::from_owned_fd(commands)?, pipe::Receiver::from_owned_fd(stderr)?);
         Ok((commands, stderr, pipe::Receiver::from_owned_fd(control)?, watched(pidfd)?))
     };
-    let (commands, stderr, control, pidfd) = match pipes() {
+    let (pipe, stderr, control, pidfd) = match pipes() {
         Ok(pipes) => pipes,
         Err(e) => {
-            let _ = child.kill();
-            let _ = child.wait();
+            child.end();
             return Err(format!("pipes: {e}"));
         }
     };
     let watch = Watch { shared: Arc::clone(shared), id: launching.account.clone(), incarnation: launching.incarnation };
-    shared.state().started(launching, pid);
-    let raw_pid = child.id();
-    tracing::info!(account = %watch.id, incarnation = %watch.incarnation, pid = raw_pid, "gateway started");
+    let (commands, waiting) = commands::queue();
+    commands.put(start)?;
+    shared.state().started(launching, child.pid(), commands);
+    let pid = child.pid().as_raw_nonzero().get().cast_unsigned();
+    tracing::info!(account = %watch.id, incarnation = %watch.incarnation, pid, "gateway started");
     tokio::spawn(async move {
-        let feeding = tokio::spawn(feed(commands, start));
+        let feeding = tokio::spawn(watch.clone().feed(waiting, pipe));
         let mut reading = tokio::spawn(watch.clone().read_reports(control));
         let mut logging = tokio::spawn(watch.clone().read_log(stderr));
         // The task owns the only handle that can reap the child, and this descriptor outlives it.
         let _ = pidfd.readable().await;
-        watch.empty_group(pid).await;
+        watch.empty(line, child.pid()).await;
         let drained = async { (&mut reading).await.and((&mut logging).await) };
         if tokio::time::timeout(DRAIN_WAIT, drained).await.is_err() {
             reading.abort();
@@ -78,7 +83,40 @@ pub(super) fn begin(
         feeding.abort();
         watch.end(child);
     });
-    Ok(Launched { pid: raw_pid, ticks })
+    Ok(Launched { pid, ticks })
+}
+
+/// Does something with a line that reads much of `/proc`, on a thread that may block.
+pub(super) async fn with<T: Send + 'static>(
+    line: Line,
+    work: impl FnOnce(&mut Line) -> T + Send + 'static,
+) -> (Line, T) {
+    let mut working = line;
+    let done = tokio::task::spawn_blocking(move || {
+        let outcome = work(&mut working);
+        (working, outcome)
+    });
+    match done.await {
+        Ok(done) => done,
+        // Nothing in there panics, and a runtime that shuts down takes this task along.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Ends every member of a line once, and says whether there was none. Not knowing is no proof of emptiness.
+pub(super) async fn sweep(line: Line) -> (Line, bool) {
+    let (line, swept) = with(line, Line::sweep).await;
+    let is_empty = swept.unwrap_or_else(|e| {
+        tracing::error!(incarnation = %line.incarnation, "its processes cannot be looked for: {e}");
+        false
+    });
+    (line, is_empty)
+}
+
+/// Waits, twice as long the next time.
+pub(super) async fn pause(interval: &mut Duration) {
+    tokio::time::sleep(*interval).await;
+    *interval = (*interval * 2).min(KILL_INTERVAL_MAX);
 }
 
 /// Registers a descriptor with the runtime.
@@ -87,16 +125,16 @@ fn watched(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(pidfd)
 }
 
-/// Writes the Start command, and holds the pipe open: its end would tell the worker to leave.
-async fn feed(mut commands: pipe::Sender, start: Zeroizing<Vec<u8>>) {
-    if let Err(e) = commands.write_all(&start).await {
-        tracing::warn!("a gateway left before it read its Start command: {e}");
-    }
-    drop(start);
-    std::future::pending::<()>().await;
-}
-
 impl Watch {
+    /// Writes commands until the process is gone. One that does not read them is killed.
+    async fn feed(self, waiting: Waiting, pipe: pipe::Sender) {
+        if let Some(why) = waiting.write_to(pipe).await {
+            tracing::error!(account = %self.id, incarnation = %self.incarnation, "{why}; the gateway is killed");
+            self.shared.state().kill_unasked(&self.id, self.incarnation, Some(&why), clock::mono());
+            self.shared.changed(&self.id);
+        }
+    }
+
     async fn read_reports(self, mut control: pipe::Receiver) {
         let mut buffer = Vec::new();
         loop {
@@ -159,53 +197,64 @@ impl Watch {
     async fn read_log(self, mut pipe: pipe::Receiver) {
         let (account, incarnation) = (self.id.to_string(), self.incarnation.to_string());
         let (mut lines, mut budget) = (Lines::default(), Budget::default());
-        let mut emit = |line: String| {
-            let (may_pass, dropped) = budget.pass(clock::mono());
-            if dropped > 0 {
-                tracing::warn!(account, incarnation, dropped, "log lines of the gateway dropped: too many in a second");
-            }
-            if may_pass {
-                stderr::log(&account, &incarnation, &line);
-            }
-            self.shared.state().push_line(&self.id, self.incarnation, line);
-        };
         let mut chunk = vec![0; READ_BYTES];
-        while let Ok(read @ 1..) = pipe.read(&mut chunk).await {
-            lines.push(chunk.get(..read).unwrap_or_default(), &mut emit);
-        }
-        lines.finish(&mut emit);
-    }
-
-    /// Ends whatever the dead leader left in its group. The leader is not reaped before, so the group's number stays its
-    /// own.
-    async fn empty_group(&self, pgid: Pid) {
-        if let Err(e) = group::signal(pgid, rustix::process::Signal::KILL) {
-            tracing::error!(account = %self.id, incarnation = %self.incarnation, "KILL to group {pgid:?}: {e}");
-        }
-        let mut interval = Duration::from_millis(1);
-        while self.has_living(pgid).await {
-            tokio::time::sleep(interval).await;
-            interval = (interval * 2).min(KILL_INTERVAL_MAX);
-            self.shared.state().kill_unasked(&self.id, self.incarnation, None, clock::mono());
-        }
-    }
-
-    async fn has_living(&self, pgid: Pid) -> bool {
-        match tokio::task::spawn_blocking(move || group::has_living(pgid)).await {
-            Ok(Ok(has)) => has,
-            // Not knowing is no proof of emptiness.
-            Ok(Err(e)) => {
-                tracing::error!(account = %self.id, "/proc cannot be read: {e}");
-                true
+        loop {
+            let read = pipe.read(&mut chunk).await.unwrap_or_default();
+            let (mut kept, mut lost) = (Vec::new(), 0);
+            let mut emit = |line: String| {
+                let (may_pass, dropped) = budget.pass(clock::mono());
+                if dropped > 0 {
+                    tracing::warn!(
+                        account,
+                        incarnation,
+                        dropped,
+                        "log lines of the gateway dropped: too many in a second"
+                    );
+                }
+                if may_pass {
+                    stderr::log(&account, &incarnation, &line);
+                }
+                lost += u64::from(!may_pass);
+                kept.push(line);
+            };
+            if read > 0 {
+                lines.push(chunk.get(..read).unwrap_or_default(), &mut emit);
+            } else {
+                lines.finish(&mut emit);
             }
-            Err(_) => true,
+            self.shared.state().push_lines(&self.id, self.incarnation, kept, lost + lines.take_cut());
+            if read == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Ends whatever the dead leader left behind. The leader is not reaped before, so its group's number stays its own.
+    async fn empty(&self, line: Line, leader: Pid) {
+        let mut line = Line { known: self.shared.children.kin(leader), ..line };
+        let mut interval = FIRST_PAUSE;
+        loop {
+            let (same, is_empty) = sweep(line).await;
+            line = same;
+            if is_empty {
+                break;
+            }
+            // From the second time on it counts as stuck: so not before the first had the time that a kernel takes.
+            if interval == FIRST_PAUSE || interval == KILL_INTERVAL_MAX {
+                self.shared.state().kill_unasked(&self.id, self.incarnation, None, clock::mono());
+                self.shared.changed(&self.id);
+            }
+            pause(&mut interval).await;
+        }
+        if interval > FIRST_PAUSE {
+            self.shared.children.look_after();
         }
     }
 
     /// Reaps the leader and records its end, in one step for all who look.
-    fn end(self, mut child: Child) {
+    fn end(self, child: MadeChild) {
         let mut state = self.shared.state();
-        let reason = match child.wait() {
+        let reason = match child.reap() {
             Ok(status) => exit_reason(status),
             Err(e) => ExitReason::NotStarted(format!("its exit status is lost: {e}")),
         };

@@ -55,6 +55,12 @@ pub(super) fn vendor_library(kind: GatewayKind) -> Option<PathBuf> {
     optional(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path), "`make vendor`")
 }
 
+/// Tests run side by side, and each of their hubs started at another time.
+fn epoch() -> u64 {
+    static HUBS: AtomicU64 = AtomicU64::new(1);
+    (u64::from(std::process::id()) << 32) + HUBS.fetch_add(1, Ordering::Relaxed)
+}
+
 /// What one start is to be.
 #[derive(Clone)]
 pub(super) struct Wanted {
@@ -90,6 +96,7 @@ pub(super) struct Hub {
     pub(super) flow_root: PathBuf,
     pub(super) changes: Arc<AtomicU64>,
     changed: Arc<Notify>,
+    epoch: u64,
     counter: AtomicU64,
     _dir: TempDir,
 }
@@ -99,7 +106,8 @@ impl Hub {
         let dir = tempfile::tempdir().expect("a directory");
         let flow_root = dir.path().join("flow");
         let (changed, changes) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-        let config = ManagerConfig { program, flow_root: flow_root.clone() };
+        let lock_root = dir.path().join("lock");
+        let config = ManagerConfig { program, flow_root: flow_root.clone(), lock_root, takes_in_children: false };
         let (ring, count) = (Arc::clone(&changed), Arc::clone(&changes));
         let manager = GatewayManager::new(
             config,
@@ -109,7 +117,7 @@ impl Hub {
             }),
         );
         let manager = manager.expect("inside a runtime");
-        Self { manager, flow_root, changes, changed, counter: AtomicU64::new(0), _dir: dir }
+        Self { manager, flow_root, changes, changed, epoch: epoch(), counter: AtomicU64::new(0), _dir: dir }
     }
 
     pub(super) fn launch(&self, id: &str, wanted: &Wanted) -> Launch {
@@ -134,7 +142,7 @@ impl Hub {
         Launch {
             after: self.view(&account.id).last_incarnation(),
             account,
-            incarnation: Incarnation { epoch: 5, counter },
+            incarnation: Incarnation { epoch: self.epoch, counter },
             library: Library { path: wanted.library.clone(), sha256: wanted.sha256.clone(), env },
             contracts: wanted.contracts.clone(),
         }

@@ -110,9 +110,9 @@ async fn the_fence_refuses_a_second_process_and_a_stale_action() {
     let second = hub.start(ID, &acting("obey")).await.map(|_| ());
     let exists = Refused::Exists { account: ID.parse().expect("a slug"), found: life };
     assert_eq!(second, Err(StartError::Refused(exists)));
-    let stranger = Incarnation { epoch: 5, counter: 99 };
+    let stranger = Incarnation { counter: 99, ..life };
     let refused = hub.manager.kill(&id, stranger).map_err(|e| e.to_string());
-    assert_eq!(refused, Err(format!("account {ID}: incarnation 5.99 is not running, {life} is")));
+    assert_eq!(refused, Err(format!("account {ID}: incarnation {stranger} is not running, {life} is")));
     hub.kill(ID, life).await;
     let mut stale = hub.launch(ID, &acting("obey"));
     stale.after = None;
@@ -163,7 +163,7 @@ async fn no_secret_and_nothing_of_the_hub_reaches_environment_or_command_line() 
     for text in [&environ, &cmdline] {
         assert!(!text.contains(PASSWORD), "{text}");
     }
-    let allowed = ["ACT", "LANG", "LC_ALL", "TZ", "PWD", "SHLVL", "OLDPWD", "_"];
+    let allowed = ["ACT", "MDHUB_INCARNATION", "LANG", "LC_ALL", "TZ", "PWD", "SHLVL", "OLDPWD", "_"];
     for variable in environ.split('\0').filter(|v| !v.is_empty()) {
         let name = variable.split('=').next().unwrap_or_default();
         assert!(allowed.contains(&name), "{variable}");
@@ -172,7 +172,7 @@ async fn no_secret_and_nothing_of_the_hub_reaches_environment_or_command_line() 
     let mut numbers: Vec<u32> =
         descriptors.filter_map(|d| d.ok()?.file_name().to_str()?.parse().ok()).filter(|n| *n < 10).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, [0, 1, 2, 3]);
+    assert_eq!(numbers, [0, 1, 2, 3, 4]);
     let flow_dir = std::fs::metadata(hub.flow_root.join(ID)).expect("made");
     assert_eq!(flow_dir.permissions().mode() & 0o777, 0o700);
     hub.kill(ID, life).await;

@@ -31,8 +31,9 @@ fn account() -> Result<MarketDataAccount, Failure> {
     })
 }
 
+/// No two hubs start at the same time.
 fn incarnation(counter: u64) -> Incarnation {
-    Incarnation { epoch: 1, counter }
+    Incarnation { epoch: u64::from(std::process::id()), counter }
 }
 
 async fn start(manager: &GatewayManager, counter: u64, library: &str) -> Result<Launched, Failure> {
@@ -82,7 +83,13 @@ async fn main() -> Result<(), Failure> {
     let [_, mode, program, flow_root, library] = args.as_slice() else {
         return Err("usage: gateways-hub hold|cycle PROGRAM FLOW_ROOT LIBRARY".into());
     };
-    let config = ManagerConfig { program: Path::new(program).into(), flow_root: Path::new(flow_root).into() };
+    let flow_root = Path::new(flow_root);
+    let config = ManagerConfig {
+        program: Path::new(program).into(),
+        flow_root: flow_root.into(),
+        lock_root: flow_root.join("lock"),
+        takes_in_children: true,
+    };
     let manager = GatewayManager::new(config, Arc::new(|_| ()))?;
     if mode == "cycle" {
         return cycle(&manager, library).await;

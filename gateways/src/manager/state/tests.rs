@@ -15,8 +15,17 @@ fn launching(incarnation: Incarnation) -> Launching {
 fn running() -> State {
     let mut state = State::default();
     state.reserve(&launching(LIFE), None).expect("free");
-    state.started(&launching(LIFE), Pid::from_raw(i32::MAX).expect("positive"));
+    start(&mut state, LIFE);
     state
+}
+
+fn start(state: &mut State, incarnation: Incarnation) {
+    let nobody = Pid::from_raw(i32::MAX).expect("positive");
+    state.started(&launching(incarnation), nobody, crate::manager::commands::queue().0);
+}
+
+fn push_line(state: &mut State, incarnation: Incarnation, line: &str) {
+    state.push_lines(&id(), incarnation, vec![line.to_owned()], 0);
 }
 
 fn hello(protocol_version: u32, incarnation: Incarnation) -> Report {
@@ -51,12 +60,12 @@ fn the_fence_lets_one_start_pass_and_no_other() {
 #[test]
 fn only_the_last_end_keeps_its_lines() {
     let mut state = running();
-    state.push_line(&id(), LIFE, "first".into());
+    push_line(&mut state, LIFE, "first");
     state.ended(&id(), LIFE, ExitReason::Code(1), Mono(6));
     assert_eq!(state.observe()[&id()].exits[0].stderr, ["first"]);
     state.reserve(&launching(NEXT), Some(LIFE)).expect("free");
-    state.started(&launching(NEXT), Pid::from_raw(i32::MAX).expect("positive"));
-    state.push_line(&id(), NEXT, "second".into());
+    start(&mut state, NEXT);
+    push_line(&mut state, NEXT, "second");
     state.ended(&id(), NEXT, ExitReason::Code(1), Mono(7));
     let kept: Vec<_> = state.observe()[&id()].exits.iter().map(|exit| exit.stderr.clone()).collect();
     assert_eq!(kept, [vec![], vec!["second".to_owned()]]);
@@ -122,7 +131,7 @@ fn an_exit_carries_what_was_known_and_only_so_many_are_kept() {
     let mut state = running();
     apply(&mut state, hello(PROTOCOL_VERSION, LIFE)).expect("good");
     apply(&mut state, Report::Bye { code: 6, reason: "refused".into() }).expect("good");
-    (0..STDERR_LINES_MAX + 5).for_each(|n| state.push_line(&id(), LIFE, n.to_string()));
+    (0..STDERR_LINES_MAX + 5).for_each(|n| push_line(&mut state, LIFE, &n.to_string()));
     state.ended(&id(), LIFE, ExitReason::Code(6), Mono(20));
     let mut last = LIFE;
     for counter in 2..40 {
