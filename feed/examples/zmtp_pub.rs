@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = Vec::with_capacity(64);
     let (mut round, mut next_round) = (0u64, mono());
     loop {
-        let timer = server.tick_timers(mono());
+        let timer = server.tend(mono());
         let wake_at = timer.map_or(next_round, |at| at.min(next_round));
         epoll::wait(&*epoll, rustix::buffer::spare_capacity(&mut events), Some(&until(mono(), wake_at)))?;
         for event in events.drain(..) {

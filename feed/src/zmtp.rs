@@ -6,20 +6,24 @@
 //! |---|---|---|
 //! | `greeting`, `frame`, `command` | the wire's grammar, both ways | yes |
 //! | `session` | what one peer may say when: greeting, handshake, traffic | yes |
-//! | `subscriptions` | who subscribed what; the peers of a topic | yes |
-//! | `topics` | topics, and the cached peers of each | yes |
+//! | `access` | who may subscribe: tokens, addresses, guesses | yes |
+//! | `subscriptions` | who subscribed what; the prefixes of a topic | yes |
+//! | `topics` | topics, the matching prefixes and the last payload of each | yes |
 //! | `out_buffer` | bytes that wait for one peer, in pooled chunks | yes |
 //! | `fault` | why a peer is sent away | yes |
 //! | `log_gate` | how many lines a second peers may cause | yes |
 //! | `listener`, `peer` | one socket each | no |
-//! | `server` | all of it together | no |
+//! | `server` | all of it together: accepting, reading, publishing, snapshots | no |
 //!
 //! # Limits
 //!
 //! A peer chooses neither how much memory the hub takes nor how long it is busy: frames of a peer end at 4 KiB, prefixes
 //! at 255 bytes, subscriptions at 3,000 a peer and 500,000 in all, reads at one small buffer a turn, accepts at eight a
-//! turn. What waits for a peer is bounded for each and for all; beyond it whole ticks are dropped and counted.
+//! turn. What waits for a peer is bounded for each and for all; beyond it whole ticks are dropped and counted. Snapshots
+//! go out 64 a turn, over all peers, and to a peer only while half of its budget is free. When every place is taken, the
+//! oldest unfinished handshake makes room.
 
+mod access;
 mod command;
 mod config;
 mod fault;
@@ -34,6 +38,7 @@ mod session;
 mod subscriptions;
 mod topics;
 
+pub use access::Access;
 pub use config::ServerConfig;
-pub use server::Server;
+pub use server::{Named, PeerRef, Server};
 pub use topics::TopicId;

@@ -27,7 +27,7 @@ mod tests {
     fn without_descriptors_the_listener_rests_instead_of_spinning_and_serves_again_later() {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = ServerConfig { listen, ..ServerConfig::from(&Publish::default()) };
-        let mut server = Server::bind(config, Arc::new(FeedVitals::default())).expect("a free port");
+        let mut server = Server::bind(config.clone(), Arc::new(FeedVitals::default())).expect("a free port");
         let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).expect("epoll"));
         server.register(Arc::clone(&epoll), LISTENER).expect("registers");
         let start = Mono(1_000_000_000);
@@ -38,22 +38,22 @@ mod tests {
         setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: before.maximum }).expect("lowers");
         server.ready(LISTENER, EventFlags::IN, start);
         assert_eq!(ready(&epoll, 20), [], "epoll would report it for ever");
-        let again_at = server.tick_timers(start).expect("it tries again");
+        let again_at = server.tend(start).expect("it tries again");
         assert_eq!(again_at, start.plus_ms(100));
 
         // Still none: it rests again, each time it is tried.
-        server.tick_timers(again_at);
+        server.tend(again_at);
         assert_eq!(ready(&epoll, 1_000), [(LISTENER, EventFlags::IN)]);
         server.ready(LISTENER, EventFlags::IN, again_at);
         assert_eq!(ready(&epoll, 20), []);
 
         setrlimit(Resource::Nofile, before).expect("lifts");
-        let again_at = server.tick_timers(again_at).expect("it tries again");
-        server.tick_timers(again_at);
+        let again_at = server.tend(again_at).expect("it tries again");
+        server.tend(again_at);
         assert_eq!(ready(&epoll, 1_000), [(LISTENER, EventFlags::IN)]);
         server.ready(LISTENER, EventFlags::IN, again_at);
         assert_eq!(
-            server.tick_timers(again_at),
+            server.tend(again_at),
             Some(again_at.plus_ms(config.handshake_timeout_ms)),
             "a peer is there"
         );

@@ -11,6 +11,10 @@ const CONTEXT_BYTES_MAX: usize = 16;
 pub(crate) enum Command<'a> {
     /// Its handshake; [`socket_type`] reads the properties.
     Ready(&'a [u8]),
+    /// PLAIN's first: [`name_and_password`] reads it.
+    Hello(&'a [u8]),
+    /// PLAIN's READY of a peer.
+    Initiate(&'a [u8]),
     /// It gives up, for this reason.
     Error(&'a [u8]),
     /// It wants topics that begin so.
@@ -38,6 +42,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Command<'_>, Fault> {
     Ok(match name {
         b"" => return Err(Fault::CommandName),
         b"READY" => Command::Ready(data),
+        b"HELLO" => Command::Hello(data),
+        b"INITIATE" => Command::Initiate(data),
         b"ERROR" => Command::Error(data.split_first().map_or(data, |(_, reason)| reason)),
         b"SUBSCRIBE" => Command::Subscribe(data),
         b"CANCEL" => Command::Cancel(data),
@@ -73,6 +79,32 @@ pub(crate) fn check_ready(mut data: &[u8]) -> Result<(), Fault> {
         Some(b"SUB" | b"XSUB") => Ok(()),
         other => Err(Fault::SocketType(other.map_or_else(|| "not given".to_owned(), quoted))),
     }
+}
+
+/// Reads a HELLO: name and password.
+///
+/// # Errors
+/// [`Fault::Hello`] when it is not two texts, each behind its length.
+pub(crate) fn name_and_password(data: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let (name, rest) = text(data).ok_or(Fault::Hello)?;
+    let (password, rest) = text(rest).ok_or(Fault::Hello)?;
+    if rest.is_empty() { Ok((name, password)) } else { Err(Fault::Hello) }
+}
+
+/// A text behind its length, and what follows it.
+fn text(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = data.split_first()?;
+    rest.split_at_checked(usize::from(length))
+}
+
+/// Appends a WELCOME: the password was right.
+pub(crate) fn put_welcome(out: &mut Vec<u8>) {
+    frame::put_command(out, b"\x07WELCOME");
+}
+
+/// Appends a PING that promises nothing and has no context.
+pub(crate) fn put_ping(out: &mut Vec<u8>) {
+    frame::put_command(out, b"\x04PING\0\0");
 }
 
 /// Appends the server's READY.
@@ -115,12 +147,18 @@ mod tests {
         out.clear();
         put_error(&mut out, b"no");
         assert_eq!(out, b"\x04\x09\x05ERROR\x02no");
+        out.clear();
+        put_welcome(&mut out);
+        put_ping(&mut out);
+        assert_eq!(out, b"\x04\x08\x07WELCOME\x04\x07\x04PING\0\0");
     }
 
     #[test]
     fn every_command_is_read() {
         for (body, expected) in [
             (&b"\x05READYxyz"[..], Command::Ready(b"xyz")),
+            (b"\x05HELLO\x01a\x00", Command::Hello(b"\x01a\x00")),
+            (b"\x08INITIATE", Command::Initiate(b"")),
             (b"\x05ERROR\x02no", Command::Error(b"no")),
             (b"\x09SUBSCRIBErb", Command::Subscribe(b"rb")),
             (b"\x09SUBSCRIBE", Command::Subscribe(b"")),
@@ -156,10 +194,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_hello_is_two_texts_and_nothing_else() {
+        assert_eq!(name_and_password(b"\x04desk\x03key"), Ok((&b"desk"[..], &b"key"[..])));
+        assert_eq!(name_and_password(b"\0\0"), Ok((&b""[..], &b""[..])));
+        for malformed in [&b""[..], b"\x04desk", b"\x05desk", b"\x04desk\x04key", b"\0\0\0"] {
+            assert_eq!(name_and_password(malformed), Err(Fault::Hello));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_readers_fall(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (parse(&bytes), check_ready(&bytes));
+            let _ = (parse(&bytes), check_ready(&bytes), name_and_password(&bytes));
         }
     }
 }

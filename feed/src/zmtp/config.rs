@@ -4,8 +4,13 @@ use std::net::SocketAddr;
 
 use mdhub_spec::settings::Publish;
 
+use super::access::Access;
+
+/// A subscriber that was silent for so long is asked whether it is still there, and has as long again to answer.
+const PING_IDLE_MS: u64 = 30_000;
+
 /// The server's limits; section `publish` of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
     /// Where subscribers connect. Port 0 lets the system choose.
     pub listen: SocketAddr,
@@ -19,6 +24,10 @@ pub struct ServerConfig {
     pub handshake_timeout_ms: u64,
     /// A subscriber that has taken nothing for this long while ticks were dropped for it is cut.
     pub slow_consumer_ms: u64,
+    /// A subscriber of ZMTP 3.1 that was silent for so long is sent a PING, and has as long again to answer.
+    pub ping_idle_ms: u64,
+    /// Who may subscribe.
+    pub access: Access,
 }
 
 impl From<&Publish> for ServerConfig {
@@ -30,6 +39,8 @@ impl From<&Publish> for ServerConfig {
             total_buffer_bytes_max: publish.total_buffer_bytes_max,
             handshake_timeout_ms: publish.handshake_timeout_ms,
             slow_consumer_ms: publish.slow_consumer_ms,
+            ping_idle_ms: PING_IDLE_MS,
+            access: Access::from(publish),
         }
     }
 }

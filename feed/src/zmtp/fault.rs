@@ -15,8 +15,8 @@ pub(crate) enum Fault {
     Signature,
     #[error("it speaks ZMTP {0}; 3.0 and later are understood")]
     Version(u8),
-    #[error("its mechanism is {0}; NULL is offered")]
-    Mechanism(String),
+    #[error("its mechanism is {0}; {1} is offered")]
+    Mechanism(String, &'static str),
     #[error("it set reserved bits of a frame's flags: {0:#04x}")]
     Flags(u8),
     #[error("it announced a frame of {0} bytes; at most {BODY_BYTES_MAX} are read")]
@@ -25,8 +25,16 @@ pub(crate) enum Fault {
     CommandName,
     #[error("it sent a message before its handshake was done")]
     EarlyMessage,
-    #[error("it sent the command {0} where READY belongs")]
+    #[error("it sent the command {0} where its handshake has another")]
     NotReady(String),
+    #[error("its HELLO does not hold a name and a password")]
+    Hello,
+    #[error("its token is not in publish.tokens")]
+    Token,
+    #[error("too many wrong tokens came from its address; one more a second is looked at")]
+    TokenGuesses,
+    #[error("its token is no longer in publish.tokens")]
+    TokenRevoked,
     #[error("its READY does not hold properties")]
     Metadata,
     #[error("its socket type is {0}; SUB and XSUB may subscribe")]
@@ -50,7 +58,10 @@ impl Fault {
         match self {
             Self::SocketType(_) => Some(b"socket-type-must-be-SUB-or-XSUB"),
             Self::Metadata => Some(b"malformed-READY"),
-            Self::NotReady(_) => Some(b"READY-expected"),
+            Self::NotReady(_) => Some(b"another-command-expected"),
+            Self::Hello => Some(b"malformed-HELLO"),
+            // As libzmq says it, whose clients make an event of it.
+            Self::Token | Self::TokenGuesses => Some(b"400"),
             _ => None,
         }
     }
@@ -74,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_printable_and_has_no_space() {
-        for fault in [Fault::SocketType(String::new()), Fault::Metadata, Fault::NotReady(String::new())] {
+        for fault in [Fault::SocketType(String::new()), Fault::Metadata, Fault::NotReady(String::new()), Fault::Hello, Fault::Token] {
             let reason = fault.reason().expect("told in the handshake");
             assert!(reason.iter().all(u8::is_ascii_graphic), "{fault}");
         }

@@ -1,5 +1,10 @@
 //! The PUB server: one listener, its peers, their subscriptions, and what waits for them.
 
+mod admit;
+mod snapshots;
+mod status;
+
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -11,28 +16,31 @@ use mdhub_spec::plane::FeedVitals;
 use mdhub_spec::time::Mono;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
+use super::access::Guesses;
 use super::command;
 use super::config::ServerConfig;
+use super::fault::Fault;
 use super::frame;
-use super::greeting::{Mechanism, greeting};
+use super::greeting;
 use super::listener::Listener;
 use super::log_gate::LogGate;
 use super::out_buffer::Pool;
-use super::peer::{End, Peer, Peers};
+use super::peer::{Due, End, Peer, Peers};
 use super::session::Event;
 use super::subscriptions::Subscriptions;
 use super::topics::{TopicId, Topics};
 
-/// Most connections taken in one turn.
-const ACCEPTS_A_TURN: usize = 8;
+pub use status::{Named, PeerRef};
+
 /// Most bytes read from one peer in one turn.
 const READ_BYTES: usize = 8 * 1024;
 /// PONGs may go this far beyond a peer's budget: a subscriber that lags is not to be thought dead.
 const PONG_RESERVE_BYTES: usize = 4 * 1024;
-/// The listener rests so long when the system has no descriptor left.
-const ACCEPT_PAUSE_MS: u64 = 100;
+/// A server that closes reads this often from a peer: with bytes unread, closing would be a reset, which takes from the peer
+/// what is still on its way.
+const LAST_READS_MAX: usize = 16;
 
 #[derive(Debug)]
 struct Registration {
@@ -64,8 +72,23 @@ pub struct Server {
     /// When the listener is to be watched again.
     accept_again_at: Option<Mono>,
     peers: Peers,
+    /// Connections so far.
+    serial: u64,
+    /// Unfinished handshakes, oldest first, and some that are done: index and serial.
+    handshakes: VecDeque<(u32, u64)>,
+    guesses: Guesses,
     subscriptions: Subscriptions,
     topics: Topics,
+    /// Messages so far.
+    message: u64,
+    /// Flags a payload as a snapshot; without it no last payload is kept.
+    mark: Option<fn(&mut [u8])>,
+    /// Peers that are to get snapshots and have room for them.
+    scanning: VecDeque<u32>,
+    /// No snapshot is sent before.
+    snapshots_at: Mono,
+    /// What was subscribed lately and looks like a contract.
+    named: Vec<Named>,
     pool: Pool,
     /// Bytes that wait, over all peers.
     buffered: usize,
@@ -95,8 +118,16 @@ impl Server {
             registration: None,
             accept_again_at: None,
             peers: Peers::default(),
+            serial: 0,
+            handshakes: VecDeque::new(),
+            guesses: Guesses::default(),
             subscriptions: Subscriptions::new(),
             topics: Topics::default(),
+            message: 0,
+            mark: None,
+            scanning: VecDeque::new(),
+            snapshots_at: Mono::default(),
+            named: Vec::new(),
             pool: Pool::default(),
             buffered: 0,
             dirty: Vec::new(),
@@ -150,19 +181,31 @@ impl Server {
     }
 
     /// Puts the message `[topic][payload]` into the buffer of every peer that subscribed it; whole, or for lack of room
-    /// not at all. [`Server::flush`] sends it.
+    /// not at all. [`Server::flush`] sends it. Where [`Server::send_snapshots`] was asked for, it is kept as the topic's
+    /// last one.
     pub fn publish(&mut self, topic: TopicId, payload: &[u8]) {
-        let Some((head, audience)) = self.topics.audience(topic, &self.subscriptions) else { return };
-        if audience.is_empty() {
+        if self.mark.is_some() {
+            self.keep(topic, payload);
+        }
+        self.announce(topic, payload);
+    }
+
+    /// Like [`Server::publish`], for news that newcomers are not told again.
+    pub fn announce(&mut self, topic: TopicId, payload: &[u8]) {
+        self.message += 1;
+        let Some(topic) = self.topics.matched(topic, &self.subscriptions) else { return };
+        topic.published = self.message;
+        if topic.prefixes.is_empty() {
             return;
         }
         self.scratch.clear();
-        self.scratch.extend_from_slice(head);
+        self.scratch.extend_from_slice(&topic.head);
         frame::put_part(&mut self.scratch, payload, true);
         let size = self.scratch.len();
         let (mut delivered, mut dropped) = (0, 0);
-        for &index in audience {
-            let Some(peer) = self.peers.get_mut(index) else { continue };
+        for &index in topic.prefixes.iter().flat_map(|place| self.subscriptions.peers_of(*place)) {
+            let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.offered != self.message) else { continue };
+            peer.offered = self.message;
             let free = self.config.total_buffer_bytes_max.saturating_sub(self.buffered);
             if peer.out.len() + size > free.min(self.config.peer_buffer_bytes_max) {
                 dropped += 1;
@@ -183,8 +226,8 @@ impl Server {
                 self.dirty.push(index);
             }
         }
-        self.vitals.delivered.fetch_add(delivered, Relaxed);
-        self.vitals.dropped.fetch_add(dropped, Relaxed);
+        add(&self.vitals.delivered, delivered);
+        add(&self.vitals.dropped, dropped);
     }
 
     /// Sends what waits, to every peer whose socket takes it: one call of the system each.
@@ -199,14 +242,25 @@ impl Server {
         self.dirty = dirty;
     }
 
-    /// Ends what has run out of time: handshakes, silent peers, slow consumers. To be called at the instant that it
-    /// returned last, and once more after any other call; it costs nothing while nothing is due.
-    pub fn tick_timers(&mut self, now: Mono) -> Option<Mono> {
+    /// Sends a turn of snapshots, asks the silent whether they live, and ends what has run out of time: handshakes, silent
+    /// peers, slow consumers. To be called at the instant that it returned last, and once more after any other call; it
+    /// costs nothing while nothing is due.
+    pub fn tend(&mut self, now: Mono) -> Option<Mono> {
         self.now = now;
-        if self.next_deadline.is_none_or(|at| now < at) {
+        self.snapshots();
+        if self.next_deadline.is_some_and(|at| at <= now) {
+            self.deadlines();
+        }
+        self.vitals.waiting_bytes.store(self.buffered as u64, Relaxed);
+        self.vitals.subscriptions.store(self.subscriptions.len() as u64, Relaxed);
+        if self.scanning.is_empty() {
             return self.next_deadline;
         }
-        if self.accept_again_at.is_some_and(|at| at <= now) {
+        Some(earlier(self.next_deadline, self.snapshots_at.max(now)).unwrap_or(now))
+    }
+
+    fn deadlines(&mut self) {
+        if self.accept_again_at.is_some_and(|at| at <= self.now) {
             self.accept_again_at = None;
             self.watch_listener(EventFlags::IN);
         }
@@ -217,20 +271,46 @@ impl Server {
                 self.read(index);
                 self.write(index);
             }
-            match self.peers.get(index).and_then(|peer| peer.deadline(&self.config)) {
-                Some((at, end)) if at <= now => self.end(index, &end),
+            match self.due(index) {
+                Some((at, Due::End(end))) if at <= self.now => self.end(index, &end),
+                Some((at, Due::Ping)) if at <= self.now => {
+                    self.ping(index);
+                    next = self.due(index).map_or(next, |(at, _)| earlier(next, at));
+                }
                 Some((at, _)) => next = earlier(next, at),
                 None => {}
             }
         }
         self.next_deadline = next;
-        next
+    }
+
+    fn due(&self, index: u32) -> Option<(Mono, Due)> {
+        self.peers.get(index)?.due(&self.config)
+    }
+
+    fn is_due(&self, index: u32) -> bool {
+        self.due(index).is_some_and(|(at, _)| at <= self.now)
+    }
+
+    fn ping(&mut self, index: u32) {
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        peer.pinged_at = Some(self.now);
+        self.scratch.clear();
+        command::put_ping(&mut self.scratch);
+        peer.out.push(&self.scratch, &mut self.pool);
+        self.buffered += self.scratch.len();
+        self.write(index);
     }
 
     /// Sends what the sockets take at once, then closes every connection and the listener.
     pub fn close(&mut self) {
         for index in self.peers.indices() {
             self.write(index);
+            if let Some(peer) = self.peers.get(index) {
+                let _ = shutdown(&peer.fd, Shutdown::Write);
+                let more = |_: &usize| matches!(recv(&peer.fd, &mut *self.inbound, RecvFlags::DONTWAIT), Ok((1.., _)));
+                (0..LAST_READS_MAX).take_while(more).for_each(drop);
+            }
             self.end(index, &End::Shutdown);
         }
         self.listener = None;
@@ -238,68 +318,9 @@ impl Server {
         self.next_deadline = None;
     }
 
-    fn is_due(&self, index: u32) -> bool {
-        self.peers.get(index).and_then(|peer| peer.deadline(&self.config)).is_some_and(|(at, _)| at <= self.now)
-    }
-
-    fn accept(&mut self) {
-        for _ in 0..ACCEPTS_A_TURN {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok(Some((fd, address))) => self.admit(fd, address),
-                Ok(None) => return,
-                Err(errno) => {
-                    // The connection stays in the kernel's queue and epoll would report it for ever: rest.
-                    self.watch_listener(EventFlags::empty());
-                    let again_at = self.now.plus_ms(ACCEPT_PAUSE_MS);
-                    self.accept_again_at = Some(again_at);
-                    self.next_deadline = earlier(self.next_deadline, again_at);
-                    if let Some(unlogged) = self.gate.pass(self.now) {
-                        tracing::warn!(unlogged, "no subscriber can connect for {ACCEPT_PAUSE_MS} ms: {errno}");
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn watch_listener(&self, flags: EventFlags) {
-        let (Some(listener), Some(registration)) = (&self.listener, &self.registration) else { return };
-        let token = EventData::new_u64(registration.listener());
-        if let Err(errno) = epoll::modify(&*registration.epoll, &listener.fd, token, flags) {
-            tracing::error!("epoll no longer watches for subscribers: {errno}");
-        }
-    }
-
-    fn admit(&mut self, fd: OwnedFd, address: SocketAddr) {
-        let Some(registration) = &self.registration else { return };
-        if self.peers.len() >= self.config.peers_max {
-            count(&self.vitals.peers_refused);
-            if let Some(unlogged) = self.gate.pass(self.now) {
-                let peers_max = self.config.peers_max;
-                tracing::warn!(peer = %address, unlogged, "subscriber refused: publish.peers_max is {peers_max}");
-            }
-            return;
-        }
-        let epoll = Arc::clone(&registration.epoll);
-        let index = self.peers.insert(Peer::new(fd, address, self.now));
-        let Some(peer) = self.peers.get_mut(index) else { return };
-        let token = EventData::new_u64(registration.peer(index));
-        if let Err(errno) = epoll::add(&*epoll, &peer.fd, token, EventFlags::IN) {
-            return self.end(index, &End::Broken(errno));
-        }
-        self.pool.peers = self.peers.len();
-        if let Some(peer) = self.peers.get_mut(index) {
-            let hello = greeting(Mechanism::Null);
-            peer.out.push(&hello, &mut self.pool);
-            self.buffered += hello.len();
-        }
-        self.next_deadline = earlier(self.next_deadline, self.now.plus_ms(self.config.handshake_timeout_ms));
-        self.write(index);
-    }
-
     fn read(&mut self, index: u32) {
         let Some(peer) = self.peers.get_mut(index) else { return };
+        add(&self.vitals.reads, 1);
         let size = match recv(&peer.fd, &mut *self.inbound, RecvFlags::DONTWAIT) {
             Ok((0, _)) => return self.end(index, &End::Left),
             Ok((size, _)) => size,
@@ -308,41 +329,81 @@ impl Server {
         };
         let was_open = peer.session.is_open();
         let waited = peer.out.len();
-        let pong_room = self.config.peer_buffer_bytes_max + PONG_RESERVE_BYTES;
-        let Peer { session, out, ttl_ms, .. } = peer;
-        let outcome = session.receive(&self.inbound[..size], &mut |event| {
-            self.scratch.clear();
-            match event {
-                Event::Ready => command::put_ready(&mut self.scratch),
-                Event::Subscribe(prefix) => return self.subscriptions.subscribe(index, prefix),
-                Event::Cancel(prefix) => self.subscriptions.cancel(index, prefix),
-                Event::Ping { ttl_ms: promised_ms, context } => {
-                    *ttl_ms = promised_ms;
-                    command::put_pong(&mut self.scratch, context);
-                }
-            }
-            if out.len() + self.scratch.len() <= pong_room {
-                out.push(&self.scratch, &mut self.pool);
-            }
-            Ok(())
-        });
+        let outcome = self.listen(index, size);
+        let Some(peer) = self.peers.get_mut(index) else { return };
         peer.heard_at = self.now;
+        peer.pinged_at = None;
         let replied = peer.out.len() - waited;
         self.buffered += replied;
-        if let Some((at, _)) = peer.deadline(&self.config) {
+        if let Some((at, _)) = peer.due(&self.config) {
             self.next_deadline = earlier(self.next_deadline, at);
         }
         if !was_open && peer.session.is_open() {
-            self.vitals.peers.fetch_add(1, Relaxed);
+            add(&self.vitals.peers, 1);
             if let Some(unlogged) = self.gate.pass(self.now) {
-                tracing::info!(peer = %peer.address, unlogged, "subscriber connected");
+                let token = peer.token.as_ref().map(|(name, _)| &**name);
+                tracing::info!(peer = %peer.address, token, unlogged, "subscriber connected");
             }
         }
         match outcome {
             Err(fault) => self.end(index, &End::Fault(fault)),
-            Ok(()) if replied > 0 => self.write(index),
-            Ok(()) => {}
+            Ok(()) => {
+                self.scan_soon(index);
+                if replied > 0 {
+                    self.write(index);
+                }
+            }
         }
+    }
+
+    /// Does what the first `size` bytes of `inbound` say; answers go into the peer's buffer.
+    fn listen(&mut self, index: u32, size: usize) -> Result<(), Fault> {
+        let Self { config, guesses, subscriptions, scratch, pool, named, message, now, .. } = self;
+        let keeps_last = self.mark.is_some();
+        let Some(peer) = self.peers.get_mut(index) else { return Ok(()) };
+        let reference = PeerRef { index, serial: peer.serial };
+        let address = peer.address.ip();
+        let pong_room = config.peer_buffer_bytes_max + PONG_RESERVE_BYTES;
+        let offer = peer.session.offer();
+        let Peer { session, out, ttl_ms, token, scans, .. } = peer;
+        session.receive(&self.inbound[..size], &mut |event| {
+            scratch.clear();
+            match event {
+                Event::Greeted(mechanism) => scratch.extend(greeting::rest(offer, mechanism)),
+                Event::Hello { password, .. } => {
+                    if !guesses.may(address, *now) {
+                        return Err(Fault::TokenGuesses);
+                    }
+                    *token = config.access.token(password);
+                    if token.is_none() {
+                        guesses.wrong(address, *now);
+                        return Err(Fault::Token);
+                    }
+                    command::put_welcome(scratch);
+                }
+                // The tokens may have changed since it was greeted.
+                Event::Ready if !config.access.keeps(token.as_ref(), address) => return Err(Fault::Token),
+                Event::Ready => command::put_ready(scratch),
+                Event::Subscribe(prefix) => {
+                    subscriptions.subscribe(index, prefix)?;
+                    if keeps_last {
+                        snapshots::ask(scans, prefix, *message);
+                    }
+                    named.extend(Named::new(prefix, reference, token.is_some()));
+                }
+                Event::Cancel(prefix) => {
+                    subscriptions.cancel(index, prefix);
+                }
+                Event::Ping { ttl_ms: promised_ms, context } => {
+                    *ttl_ms = promised_ms;
+                    command::put_pong(scratch, context);
+                }
+            }
+            if out.len() + scratch.len() <= pong_room {
+                out.push(scratch, pool);
+            }
+            Ok(())
+        })
     }
 
     /// Sends what waits for one peer, and has epoll tell when its socket takes more.
@@ -351,20 +412,23 @@ impl Server {
         if peer.out.is_empty() {
             return;
         }
-        match peer.send(&mut self.pool) {
+        add(&self.vitals.writes, 1);
+        match peer.send(&mut self.pool, self.now) {
             Ok(taken) => self.buffered -= taken,
             Err(errno) => return self.end(index, &End::Broken(errno)),
         }
         let waits = !peer.out.is_empty();
-        if waits == peer.waits_for_room {
-            return;
+        if waits != peer.waits_for_room {
+            peer.waits_for_room = waits;
+            let Some(registration) = &self.registration else { return };
+            let flags = if waits { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            let token = EventData::new_u64(registration.peer(index));
+            if let Err(errno) = epoll::modify(&*registration.epoll, &peer.fd, token, flags) {
+                return self.end(index, &End::Broken(errno));
+            }
         }
-        peer.waits_for_room = waits;
-        let Some(registration) = &self.registration else { return };
-        let flags = if waits { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
-        let token = EventData::new_u64(registration.peer(index));
-        if let Err(errno) = epoll::modify(&*registration.epoll, &peer.fd, token, flags) {
-            self.end(index, &End::Broken(errno));
+        if !peer.scans.is_empty() {
+            self.scan_soon(index);
         }
     }
 
@@ -372,7 +436,7 @@ impl Server {
         let Some(mut peer) = self.peers.remove(index) else { return };
         let subscriptions = self.subscriptions.of_peer(index);
         self.subscriptions.remove_peer(index);
-        self.tell_fault(&peer, why);
+        self.tell_fault(&mut peer, why);
         let waiting_bytes = peer.out.len();
         self.buffered -= waiting_bytes;
         peer.out.clear(&mut self.pool);
@@ -382,11 +446,15 @@ impl Server {
             self.vitals.peers.fetch_sub(1, Relaxed);
         }
         match why {
-            End::Fault(_) | End::Handshake => count(&self.vitals.peers_refused),
-            End::Slow => count(&self.vitals.peers_cut),
+            End::Fault(Fault::Token | Fault::TokenGuesses | Fault::TokenRevoked) => {
+                add(&self.vitals.tokens_refused, 1);
+                add(&self.vitals.peers_refused, 1);
+            }
+            End::Fault(_) | End::Handshake | End::Crowded => add(&self.vitals.peers_refused, 1),
+            End::Slow => add(&self.vitals.peers_cut, 1),
             // Somebody looked whether the port is open: no event.
             End::Left | End::Broken(_) if !is_open => return,
-            End::Left | End::Broken(_) | End::Silent | End::Shutdown => {}
+            End::Left | End::Broken(_) | End::Silent | End::Mute | End::Shutdown => {}
         }
         let Some(unlogged) = self.gate.pass(self.now) else { return };
         let Peer { address, delivered, dropped, .. } = peer;
@@ -398,9 +466,14 @@ impl Server {
     }
 
     /// An ERROR, where the protocol has one for this end, and as far as the socket takes it at once.
-    fn tell_fault(&mut self, peer: &Peer, why: &End) {
+    fn tell_fault(&mut self, peer: &mut Peer, why: &End) {
         let End::Fault(fault) = why else { return };
-        let Some(reason) = fault.reason().filter(|_| !peer.session.is_open() && peer.out.is_empty()) else { return };
+        let Some(reason) = fault.reason().filter(|_| !peer.session.is_open()) else { return };
+        let Ok(taken) = peer.send(&mut self.pool, self.now) else { return };
+        self.buffered -= taken;
+        if !peer.out.is_empty() {
+            return;
+        }
         self.scratch.clear();
         command::put_error(&mut self.scratch, reason);
         // The connection is closed next, whether or not this arrived.
@@ -408,8 +481,9 @@ impl Server {
     }
 }
 
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+/// Adds to a counter. It has one writer, so this needs no locked instruction.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 fn earlier(a: Option<Mono>, b: Mono) -> Option<Mono> {

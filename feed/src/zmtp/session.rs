@@ -4,11 +4,20 @@
 use super::command::{self, Command};
 use super::fault::{Fault, quoted};
 use super::frame::{self, Frame};
-use super::greeting::{self, GREETING_BYTES, Mechanism};
+use super::greeting::{self, GREETING_BYTES, Mechanism, Offer};
 
 /// Something that a peer said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
+    /// Its greeting was good, and names this mechanism.
+    Greeted(Mechanism),
+    /// It says who it is: to be welcomed, or refused by an error.
+    Hello {
+        /// Whatever it calls itself.
+        name: &'a [u8],
+        /// Its token.
+        password: &'a [u8],
+    },
     /// Its READY was good: it is to be answered with ours, and is a subscriber from now on.
     Ready,
     /// It wants topics that begin so.
@@ -27,21 +36,35 @@ pub(crate) enum Event<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Greeting,
-    Handshake(Mechanism),
+    /// READY is expected, or INITIATE.
+    Ready(Mechanism),
+    Hello,
     Open,
 }
 
 /// The inbound half of one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
+    offer: Offer,
     stage: Stage,
+    knows_heartbeats: bool,
     /// The head of a greeting or frame whose rest has not come yet.
     unfinished: Vec<u8>,
 }
 
 impl Session {
-    pub(crate) const fn new() -> Self {
-        Self { stage: Stage::Greeting, unfinished: Vec::new() }
+    pub(crate) const fn new(offer: Offer) -> Self {
+        Self { offer, stage: Stage::Greeting, knows_heartbeats: false, unfinished: Vec::new() }
+    }
+
+    /// The mechanisms that the peer may choose from.
+    pub(crate) const fn offer(&self) -> Offer {
+        self.offer
+    }
+
+    /// Whether a PING would be understood.
+    pub(crate) const fn knows_heartbeats(&self) -> bool {
+        self.knows_heartbeats
     }
 
     /// Whether the handshake is done.
@@ -81,15 +104,21 @@ impl Session {
     ) -> Result<usize, Fault> {
         let mut used = 0;
         if self.stage == Stage::Greeting {
-            let Some(mechanism) = greeting::parse(bytes)? else { return Ok(0) };
-            self.stage = Stage::Handshake(mechanism);
+            let Some(greeted) = greeting::parse(bytes, self.offer)? else { return Ok(0) };
+            self.knows_heartbeats = greeted.knows_heartbeats;
+            self.stage = match greeted.mechanism {
+                Mechanism::Null => Stage::Ready(Mechanism::Null),
+                Mechanism::Plain => Stage::Hello,
+            };
+            on_event(Event::Greeted(greeted.mechanism))?;
             used = GREETING_BYTES;
         }
         while let Some((frame, size)) = frame::first(&bytes[used..])? {
             used += size;
-            match self.stage {
-                Stage::Open => Self::traffic(frame, on_event)?,
-                Stage::Handshake(Mechanism::Null) | Stage::Greeting => self.handshake(frame, on_event)?,
+            if self.stage == Stage::Open {
+                Self::traffic(frame, on_event)?;
+            } else {
+                self.handshake(frame, on_event)?;
             }
         }
         Ok(used)
@@ -101,17 +130,21 @@ impl Session {
         on_event: &mut impl FnMut(Event<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let Frame::Command(body) = frame else { return Err(Fault::EarlyMessage) };
-        match command::parse(body)? {
-            Command::Ready(properties) => {
+        match (self.stage, command::parse(body)?) {
+            (Stage::Hello, Command::Hello(data)) => {
+                let (name, password) = command::name_and_password(data)?;
+                self.stage = Stage::Ready(Mechanism::Plain);
+                on_event(Event::Hello { name, password })
+            }
+            (Stage::Ready(Mechanism::Null), Command::Ready(properties))
+            | (Stage::Ready(Mechanism::Plain), Command::Initiate(properties)) => {
                 command::check_ready(properties)?;
                 self.stage = Stage::Open;
                 on_event(Event::Ready)
             }
-            Command::Error(reason) => Err(Fault::Refused(quoted(reason))),
-            Command::Other(name) => Err(Fault::NotReady(quoted(name))),
-            Command::Subscribe(_) => Err(Fault::NotReady("SUBSCRIBE".to_owned())),
-            Command::Cancel(_) => Err(Fault::NotReady("CANCEL".to_owned())),
-            Command::Ping { .. } => Err(Fault::NotReady("PING".to_owned())),
+            (_, Command::Error(reason)) => Err(Fault::Refused(quoted(reason))),
+            // A command has a name: it was read.
+            (_, _) => Err(Fault::NotReady(quoted(&body[1..=usize::from(body[0])]))),
         }
     }
 
@@ -126,7 +159,7 @@ impl Session {
                 Command::Cancel(prefix) => on_event(Event::Cancel(prefix)),
                 Command::Ping { ttl_ms, context } => on_event(Event::Ping { ttl_ms, context }),
                 Command::Error(reason) => Err(Fault::Refused(quoted(reason))),
-                Command::Ready(_) | Command::Other(_) => Ok(()),
+                Command::Ready(_) | Command::Hello(_) | Command::Initiate(_) | Command::Other(_) => Ok(()),
             },
         }
     }
@@ -139,6 +172,8 @@ mod tests {
 
     use super::*;
     use crate::zmtp::frame::BODY_BYTES_MAX;
+
+    const NULL: Offer = Offer::Only(Mechanism::Null);
 
     /// Flags and a long length.
     const HEADER_BYTES_MAX: usize = 9;
@@ -163,7 +198,7 @@ mod tests {
         let mut ends: Vec<usize> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
         ends.push(bytes.len());
         ends.sort_unstable();
-        let mut session = Session::new();
+        let mut session = Session::new(NULL);
         let mut events = Vec::new();
         let mut from = 0;
         for end in ends {
@@ -185,6 +220,7 @@ mod tests {
         let (events, outcome) = said(&traffic(), &[]);
         assert_eq!(outcome, Ok(()));
         let expected = [
+            Event::Greeted(Mechanism::Null),
             Event::Ready,
             Event::Subscribe(b"rb"),
             Event::Subscribe(b""),
@@ -202,19 +238,47 @@ mod tests {
         let greeting = greeting::greeting(Mechanism::Null).to_vec();
         for (after, fault) in [
             (&b"\x00\x01\x01"[..], Fault::EarlyMessage),
-            (b"\x04\x0a\x09SUBSCRIBE", Fault::NotReady("SUBSCRIBE".into())),
-            (b"\x04\x06\x05HELLO", Fault::NotReady("\"HELLO\"".into())),
+            (b"\x04\x0a\x09SUBSCRIBE", Fault::NotReady("\"SUBSCRIBE\"".into())),
+            (b"\x04\x08\x05HELLO\0\0", Fault::NotReady("\"HELLO\"".into())),
+            (b"\x04\x09\x08INITIATE", Fault::NotReady("\"INITIATE\"".into())),
             (b"\x04\x09\x05ERROR\x02no", Fault::Refused("\"no\"".into())),
             (b"\x04\x06\x05READY", Fault::SocketType("not given".into())),
         ] {
             let (events, outcome) = said(&[&greeting, after].concat(), &[]);
-            assert_eq!((events.len(), outcome), (0, Err(fault)));
+            assert_eq!((events.len(), outcome), (1, Err(fault)));
+        }
+    }
+
+    #[test]
+    fn plain_says_hello_before_it_is_opened() {
+        let greeting = greeting::greeting(Mechanism::Plain).to_vec();
+        let hello = b"\x04\x0d\x05HELLO\x01a\x04pass";
+        let initiate = b"\x04\x1c\x08INITIATE\x0bSocket-Type\0\0\0\x03SUB";
+        let run = |bytes: &[u8]| {
+            let mut events = Vec::new();
+            let outcome = Session::new(Offer::Either).receive(bytes, &mut |event| {
+                events.push(format!("{event:?}"));
+                Ok(())
+            });
+            (events, outcome)
+        };
+        let expected = [
+            Event::Greeted(Mechanism::Plain),
+            Event::Hello { name: b"a", password: b"pass" },
+            Event::Ready,
+            Event::Subscribe(b"rb"),
+        ];
+        let (events, outcome) = run(&[&greeting, &hello[..], initiate, b"\0\x03\x01rb"].concat());
+        assert_eq!((events, outcome), (expected.map(|e| format!("{e:?}")).into(), Ok(())));
+        for (after, name) in [(&initiate[..], "\"INITIATE\""), (b"\x04\x06\x05READY", "\"READY\"")] {
+            assert_eq!(run(&[&greeting, after].concat()).1, Err(Fault::NotReady(name.into())));
+            assert_eq!(run(&[&greeting, &hello[..], &hello[..]].concat()).1, Err(Fault::NotReady("\"HELLO\"".into())));
         }
     }
 
     #[test]
     fn what_the_caller_refuses_ends_the_session() {
-        let mut session = Session::new();
+        let mut session = Session::new(NULL);
         let outcome = session.receive(&traffic(), &mut |event| match event {
             Event::Subscribe(_) => Err(Fault::PeerSubscriptions),
             _ => Ok(()),

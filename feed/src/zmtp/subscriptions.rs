@@ -1,5 +1,8 @@
-//! Who subscribed what. Finding the peers of a topic costs one look-up for each length that any prefix has, however many
-//! subscriptions there are.
+//! Who subscribed what.
+//!
+//! A topic is matched by the prefixes that there are, not by the subscriptions: one look-up for each length that any prefix
+//! has. Topics remember which prefixes matched ([`Subscriptions::shape`] says until when), so that one more subscriber of a
+//! known prefix is seen by every topic at once, and one of a new prefix costs each topic a few look-ups when it next ticks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,33 +16,75 @@ pub(crate) const PEER_SUBSCRIPTIONS_MAX: usize = 3_000;
 /// Most subscriptions of all peers together.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 500_000;
 
+/// What topics with news of the hub itself begin with. Only a subscription that begins so matches them: whoever wants
+/// everything wants every tick.
+pub(crate) const NEWS: &[u8] = b"_hub";
+
+/// A prefix that somebody subscribed; its place is used again when nobody does any more.
+#[derive(Debug)]
+struct Prefix {
+    bytes: Arc<[u8]>,
+    peers: Vec<u32>,
+}
+
 /// Every peer's subscriptions. A peer is known by its index.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    /// The peers of each prefix.
-    prefixes: HashMap<Arc<[u8]>, Vec<u32>>,
+    prefixes: Vec<Option<Prefix>>,
+    free: Vec<u32>,
+    places: HashMap<Arc<[u8]>, u32>,
     /// By peer: how often it subscribed each prefix. 37/ZMTP: two SUBSCRIBE of one prefix take two CANCEL to undo.
-    peers: Vec<HashMap<Arc<[u8]>, u32>>,
+    peers: Vec<HashMap<u32, u32>>,
     /// How many different prefixes there are of each length.
     lengths: Vec<u32>,
     count: usize,
-    generation: u64,
+    shape: u64,
 }
 
 impl Subscriptions {
     pub(crate) fn new() -> Self {
-        let lengths = vec![0; PREFIX_BYTES_MAX + 1];
-        Self { prefixes: HashMap::new(), peers: Vec::new(), lengths, count: 0, generation: 1 }
+        Self {
+            prefixes: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            peers: Vec::new(),
+            lengths: vec![0; PREFIX_BYTES_MAX + 1],
+            count: 0,
+            shape: 1,
+        }
     }
 
-    /// Grows whenever the peers of some topic may have changed; never 0.
-    pub(crate) const fn generation(&self) -> u64 {
-        self.generation
+    /// Grows whenever there is a new prefix or one is gone; never 0.
+    pub(crate) const fn shape(&self) -> u64 {
+        self.shape
+    }
+
+    /// How many there are: each prefix of each peer once.
+    pub(crate) const fn len(&self) -> usize {
+        self.count
     }
 
     /// How many different prefixes a peer has subscribed.
     pub(crate) fn of_peer(&self, peer: u32) -> usize {
         self.peers.get(peer as usize).map_or(0, HashMap::len)
+    }
+
+    /// Whether this peer has subscribed this very prefix.
+    pub(crate) fn has(&self, peer: u32, prefix: &[u8]) -> bool {
+        let place = self.places.get(prefix);
+        place.is_some_and(|place| self.peers.get(peer as usize).is_some_and(|own| own.contains_key(place)))
+    }
+
+    /// The peers that subscribed this very prefix.
+    pub(crate) fn exactly(&self, prefix: &[u8]) -> &[u32] {
+        self.places.get(prefix).map_or(&[], |place| self.peers_of(*place))
+    }
+
+    /// The prefixes at the places from `from` on, at most `limit` places; nothing when no place is left.
+    pub(crate) fn prefixes(&self, from: usize, limit: usize) -> Option<impl Iterator<Item = &Arc<[u8]>>> {
+        let end = self.prefixes.len().min(from.saturating_add(limit));
+        let some = self.prefixes.get(from..end).filter(|some| !some.is_empty())?;
+        Some(some.iter().flatten().map(|prefix| &prefix.bytes))
     }
 
     /// Adds one subscription.
@@ -54,73 +99,91 @@ impl Subscriptions {
         if self.peers.len() <= at {
             self.peers.resize_with(at + 1, HashMap::new);
         }
-        let own = &mut self.peers[at];
-        if let Some(times) = own.get_mut(prefix) {
+        let known = self.places.get(prefix).copied();
+        if let Some(times) = known.and_then(|place| self.peers[at].get_mut(&place)) {
             *times = times.saturating_add(1);
             return Ok(());
         }
-        if own.len() >= PEER_SUBSCRIPTIONS_MAX {
+        if self.peers[at].len() >= PEER_SUBSCRIPTIONS_MAX {
             return Err(Fault::PeerSubscriptions);
         }
         if self.count >= SUBSCRIPTIONS_MAX {
             return Err(Fault::Subscriptions);
         }
-        let shared = match self.prefixes.get_key_value(prefix) {
-            Some((shared, _)) => Arc::clone(shared),
-            None => {
-                self.lengths[prefix.len()] += 1;
-                Arc::from(prefix)
-            }
-        };
-        self.prefixes.entry(Arc::clone(&shared)).or_default().push(peer);
-        own.insert(shared, 1);
+        let place = known.unwrap_or_else(|| self.place(prefix));
+        if let Some(prefix) = &mut self.prefixes[place as usize] {
+            prefix.peers.push(peer);
+        }
+        self.peers[at].insert(place, 1);
         self.count += 1;
-        self.generation += 1;
         Ok(())
     }
 
-    /// Takes one subscription back; one that does not exist is ignored.
-    pub(crate) fn cancel(&mut self, peer: u32, prefix: &[u8]) {
-        let Some(own) = self.peers.get_mut(peer as usize) else { return };
-        let Some(times) = own.get_mut(prefix) else { return };
+    /// A place for a prefix that has none.
+    fn place(&mut self, prefix: &[u8]) -> u32 {
+        let bytes: Arc<[u8]> = Arc::from(prefix);
+        let new = Some(Prefix { bytes: Arc::clone(&bytes), peers: Vec::new() });
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.prefixes.push(None);
+            u32::try_from(self.prefixes.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.prefixes[place as usize] = new;
+        self.lengths[bytes.len()] += 1;
+        self.places.insert(bytes, place);
+        self.shape += 1;
+        place
+    }
+
+    /// Takes one subscription back; one that does not exist is ignored. Says whether it was the peer's last of this prefix.
+    pub(crate) fn cancel(&mut self, peer: u32, prefix: &[u8]) -> bool {
+        let Some(place) = self.places.get(prefix).copied() else { return false };
+        let Some(own) = self.peers.get_mut(peer as usize) else { return false };
+        let Some(times) = own.get_mut(&place) else { return false };
         *times -= 1;
-        if *times == 0 {
-            own.remove(prefix);
-            self.unlink(peer, prefix);
+        if *times > 0 {
+            return false;
         }
+        own.remove(&place);
+        self.unlink(peer, place);
+        true
     }
 
     /// Forgets a peer; its index may be given to another.
     pub(crate) fn remove_peer(&mut self, peer: u32) {
         let Some(own) = self.peers.get_mut(peer as usize).map(std::mem::take) else { return };
-        for prefix in own.keys() {
-            self.unlink(peer, prefix);
+        for place in own.into_keys() {
+            self.unlink(peer, place);
         }
     }
 
-    fn unlink(&mut self, peer: u32, prefix: &[u8]) {
-        let Some(peers) = self.prefixes.get_mut(prefix) else { return };
-        if let Some(at) = peers.iter().position(|p| *p == peer) {
-            peers.swap_remove(at);
+    fn unlink(&mut self, peer: u32, place: u32) {
+        let slot = &mut self.prefixes[place as usize];
+        let Some(prefix) = slot else { return };
+        if let Some(at) = prefix.peers.iter().position(|p| *p == peer) {
+            prefix.peers.swap_remove(at);
             self.count -= 1;
-            self.generation += 1;
         }
-        if peers.is_empty() {
-            self.prefixes.remove(prefix);
-            self.lengths[prefix.len()] -= 1;
+        if prefix.peers.is_empty() {
+            self.lengths[prefix.bytes.len()] -= 1;
+            self.places.remove(&prefix.bytes);
+            *slot = None;
+            self.free.push(place);
+            self.shape += 1;
         }
     }
 
-    /// Writes the peers that subscribed a prefix of `topic` to `matched`, ascending, each once.
+    /// Writes the places of the prefixes of `topic` to `matched`: they hold until [`Subscriptions::shape`] changes.
     pub(crate) fn matching(&self, topic: &[u8], matched: &mut Vec<u32>) {
         matched.clear();
-        for (length, _) in self.lengths.iter().enumerate().take(topic.len() + 1).filter(|(_, n)| **n > 0) {
-            if let Some(peers) = self.prefixes.get(&topic[..length]) {
-                matched.extend_from_slice(peers);
-            }
-        }
-        matched.sort_unstable();
-        matched.dedup();
+        let shortest = if topic.starts_with(NEWS) { NEWS.len() } else { 0 };
+        let lengths = self.lengths.iter().enumerate().take(topic.len() + 1).skip(shortest);
+        let places = lengths.filter(|(_, n)| **n > 0).filter_map(|(length, _)| self.places.get(&topic[..length]));
+        matched.extend(places);
+    }
+
+    /// The peers of a place that [`Subscriptions::matching`] gave.
+    pub(crate) fn peers_of(&self, place: u32) -> &[u32] {
+        self.prefixes.get(place as usize).and_then(Option::as_ref).map_or(&[], |prefix| &prefix.peers)
     }
 }
 
@@ -131,9 +194,12 @@ mod tests {
     use super::*;
 
     fn matched(subscriptions: &Subscriptions, topic: &[u8]) -> Vec<u32> {
-        let mut out = vec![99];
-        subscriptions.matching(topic, &mut out);
-        out
+        let mut places = vec![99];
+        subscriptions.matching(topic, &mut places);
+        let mut peers: Vec<u32> = places.iter().flat_map(|place| subscriptions.peers_of(*place)).copied().collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers
     }
 
     #[test]
@@ -165,11 +231,38 @@ mod tests {
         for n in 0..1_999u32 {
             s.subscribe(500, &n.to_be_bytes()).expect("within limits");
         }
-        let generation = s.generation();
+        let shape = s.shape();
         assert_eq!(s.subscribe(501, b"one more"), Err(Fault::Subscriptions));
-        assert_eq!((s.generation(), s.of_peer(501), s.of_peer(1)), (generation, 0, 3_000));
+        assert_eq!((s.shape(), s.of_peer(501), s.of_peer(1), s.len()), (shape, 0, 3_000, SUBSCRIPTIONS_MAX));
         s.remove_peer(1);
         assert_eq!(s.subscribe(501, b"one more"), Ok(()));
+    }
+
+    #[test]
+    fn news_of_the_hub_goes_to_those_who_ask_for_it() {
+        let mut s = Subscriptions::new();
+        for (peer, prefix) in [(0, &b""[..]), (1, b"_"), (2, b"_hub"), (3, b"_hub.heart"), (4, b"_hub.heartbeat.")] {
+            s.subscribe(peer, prefix).expect("within limits");
+        }
+        assert_eq!(matched(&s, b"_hub.heartbeat"), [2, 3]);
+        assert_eq!(matched(&s, b"_hu"), [0, 1]);
+        assert_eq!(matched(&s, b"rb2701.SHFE"), [0]);
+    }
+
+    #[test]
+    fn one_more_subscriber_of_a_known_prefix_is_no_news_to_topics() {
+        let mut s = Subscriptions::new();
+        s.subscribe(0, b"rb").expect("within limits");
+        let shape = s.shape();
+        for peer in 1..1_000 {
+            s.subscribe(peer, b"rb").expect("within limits");
+            s.cancel(peer, b"rb");
+            s.subscribe(peer, b"rb").expect("within limits");
+        }
+        assert_eq!((s.shape(), matched(&s, b"rb2701.SHFE").len(), s.exactly(b"rb").len()), (shape, 1_000, 1_000));
+        assert!(s.has(7, b"rb") && !s.has(7, b"r") && s.exactly(b"r").is_empty());
+        assert_eq!(s.prefixes(0, 9).map(Iterator::count), Some(1));
+        assert!(s.prefixes(1, 9).is_none());
     }
 
     #[derive(Debug, Clone)]
@@ -197,7 +290,8 @@ mod tests {
             let mut s = Subscriptions::new();
             let mut list: Vec<(u32, Vec<u8>)> = Vec::new();
             for step in steps {
-                let before = (s.generation(), matched(&s, &topic));
+                let (shape, mut before) = (s.shape(), Vec::new());
+                s.matching(&topic, &mut before);
                 match step {
                     Step::Subscribe(peer, prefix) => {
                         prop_assert_eq!(s.subscribe(peer, &prefix), Ok(()));
@@ -218,14 +312,16 @@ mod tests {
                     list.iter().filter(|(_, p)| topic.starts_with(p)).map(|(peer, _)| *peer).collect();
                 expected.sort_unstable();
                 expected.dedup();
-                let now = matched(&s, &topic);
-                prop_assert!(now == before.1 || s.generation() > before.0, "a change that no cache would notice");
-                prop_assert_eq!(now, expected);
+                let mut now = Vec::new();
+                s.matching(&topic, &mut now);
+                prop_assert!(now == before || s.shape() > shape, "a change that no cache would notice");
+                prop_assert_eq!(matched(&s, &topic), expected);
             }
             for peer in 0..5 {
                 s.remove_peer(peer);
             }
-            prop_assert_eq!((s.prefixes.len(), s.count, s.lengths.iter().sum::<u32>()), (0, 0, 0));
+            prop_assert_eq!((s.places.len(), s.count, s.lengths.iter().sum::<u32>()), (0, 0, 0));
+            prop_assert_eq!(s.free.len(), s.prefixes.len());
         }
     }
 }

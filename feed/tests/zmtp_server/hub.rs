@@ -104,6 +104,6 @@ fn run(server: &mut Server, inbox: &Receiver<Job>) {
             }
         }
         server.flush(mono());
-        server.tick_timers(mono());
+        server.tend(mono());
     }
 }
