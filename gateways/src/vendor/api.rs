@@ -5,7 +5,9 @@
 #![expect(unsafe_code, reason = "the vendor's object is a C++ vtable")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::fs::{Metadata, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use super::spi::{self, Spi};
 
 /// Longest flow path: the vendor appends file names into fixed buffers.
 const FLOW_PATH_BYTES_MAX: usize = 200;
+/// What the vendor keeps in a flow directory. It crashes on one that it cannot open.
+const FLOW_FILES: [&str; 3] = ["DialogRsp.con", "QueryRsp.con", "TradingDay.con"];
 
 /// The vendor's API object. It is never released: `Release` may never return, and the process ends instead.
 #[derive(Debug)]
@@ -133,6 +137,21 @@ fn flow_prefix(flow_dir: &Path) -> Result<CString, String> {
     }
     rustix::fs::access(flow_dir, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|e| format!("flow_dir {shown}: it is not writable: {e}"))?;
+    make_private(flow_dir, &metadata).map_err(|e| format!("flow_dir {shown}: it cannot be made private: {e}"))?;
+    for name in FLOW_FILES {
+        let file = flow_dir.join(name);
+        let refused = |why: String| Err(format!("flow file {}: {why}; remove it", file.display()));
+        match std::fs::metadata(&file) {
+            Ok(metadata) if !metadata.is_file() => return refused("it is no regular file".into()),
+            Ok(_) => {
+                if let Err(e) = rustix::fs::access(&file, Access::READ_OK | Access::WRITE_OK) {
+                    return refused(format!("it is not readable and writable: {e}"));
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return refused(e.to_string()),
+        }
+    }
     let mut prefix = flow_dir.as_os_str().as_bytes().to_vec();
     if prefix.last() != Some(&b'/') {
         prefix.push(b'/');
@@ -141,6 +160,12 @@ fn flow_prefix(flow_dir: &Path) -> Result<CString, String> {
         return Err(format!("flow_dir {shown} has {} bytes: allowed are up to {FLOW_PATH_BYTES_MAX}", prefix.len()));
     }
     CString::new(prefix).map_err(|e| format!("flow_dir {shown}: {e}"))
+}
+
+/// Takes the directory from everybody else: the library's files name the account's front and user.
+fn make_private(dir: &Path, metadata: &Metadata) -> std::io::Result<()> {
+    let is_private = metadata.permissions().mode() & 0o077 == 0;
+    if is_private { Ok(()) } else { std::fs::set_permissions(dir, Permissions::from_mode(0o700)) }
 }
 
 /// Ends the process at once: no exit handlers and no destructors run, since the library's threads still do and its

@@ -1,17 +1,23 @@
 //! Which descriptor is what, and the tie to the parent.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, PipeReader};
+use std::os::unix::fs::OpenOptionsExt as _;
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::fs::OFlags;
+use rustix::process::{DumpableBehavior, Signal, getppid, set_dumpable_behavior, set_parent_process_death_signal};
+
+use super::log;
 
 /// A worker's way out to the hub.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     /// Tick frames.
     pub(super) ticks: File,
-    /// Control frames.
+    /// Control frames; does not block.
     pub(super) control: File,
+    /// What the library prints.
+    pub(super) printed: PipeReader,
 }
 
 impl Descriptors {
@@ -23,12 +29,19 @@ impl Descriptors {
         if parent != parent_pid {
             return Err(io::Error::other(format!("parent process is {parent}, the hub is {parent_pid}")));
         }
-        // Descriptor 1 becomes a second stderr, so that a stray print of the library cannot land among frames.
-        let ticks = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 4)?;
-        rustix::stdio::dup2_stdout(io::stderr())?;
         // Owning an inherited descriptor needs `unsafe`, which this module does not have. Opening it by its name in
         // /proc gives the same pipe anew; the inherited one just stays open as long as the process.
-        let control = OpenOptions::new().write(true).open("/proc/self/fd/3")?;
-        Ok(Self { ticks: ticks.into(), control })
+        let does_not_block = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let control = OpenOptions::new().write(true).custom_flags(does_not_block).open("/proc/self/fd/3")?;
+        log::never_wait()?;
+        let ticks = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 4)?;
+        // Descriptor 1 becomes a pipe to this process, so that what the library prints cannot land among frames. It does
+        // not block: the library's thread must not wait for a reader, and loses its words instead.
+        let (printed, print) = io::pipe()?;
+        rustix::io::ioctl_fionbio(&print, true)?;
+        rustix::stdio::dup2_stdout(&print)?;
+        // No core file and no debugger: a password is in this memory.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        Ok(Self { ticks: ticks.into(), control, printed })
     }
 }

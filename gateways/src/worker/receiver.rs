@@ -8,28 +8,19 @@ use super::Event;
 use super::ring::TickRing;
 use crate::clock;
 use crate::vendor::layout::Layout;
-use crate::vendor::record::{self, LoginRequest};
-use crate::vendor::{Api, Spi};
+use crate::vendor::{Spi, record};
 
 /// Receives what the library tells.
 pub(crate) struct Receiver {
     layout: &'static Layout,
-    api: Arc<Api>,
-    login: LoginRequest,
     ring: Arc<TickRing>,
     events: SyncSender<Event>,
     events_lost: AtomicU64,
 }
 
 impl Receiver {
-    pub(super) const fn new(
-        layout: &'static Layout,
-        api: Arc<Api>,
-        login: LoginRequest,
-        ring: Arc<TickRing>,
-        events: SyncSender<Event>,
-    ) -> Self {
-        Self { layout, api, login, ring, events, events_lost: AtomicU64::new(0) }
+    pub(super) const fn new(layout: &'static Layout, ring: Arc<TickRing>, events: SyncSender<Event>) -> Self {
+        Self { layout, ring, events, events_lost: AtomicU64::new(0) }
     }
 
     /// Events that found the queue full.
@@ -46,9 +37,7 @@ impl Receiver {
 
 impl Spi for Receiver {
     fn front_connected(&self) {
-        // Here and not later: a login is refused without a connection, and nobody else may use this one before.
-        let login_sent = self.api.login(&self.login, 1);
-        self.tell(Event::FrontConnected { login_sent });
+        self.tell(Event::FrontConnected);
     }
 
     fn front_disconnected(&self, reason: i32) {
