@@ -13,6 +13,9 @@ const BEIJING: i64 = 8 * HOUR;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Day(pub(crate) i64);
 
+/// The first day of 2024: counting from here saves most of the way.
+const IN_2024: Day = Day(19_723);
+
 /// Weekdays of 2026 without trading.
 const SHUT: [u32; 19] = [
     20_260_101, 20_260_102, 20_260_216, 20_260_217, 20_260_218, 20_260_219, 20_260_220, 20_260_223, 20_260_406,
@@ -31,7 +34,8 @@ impl Day {
 
     /// As `YYYYMMDD`.
     pub(crate) fn number(self) -> u32 {
-        let (mut left, mut year, mut month) = (self.0, 1970, 1);
+        let (mut left, mut year, mut month) =
+            if self >= IN_2024 { (self.0 - IN_2024.0, 2024, 1) } else { (self.0, 1970, 1) };
         while left >= if is_leap(year) { 366 } else { 365 } {
             left -= if is_leap(year) { 366 } else { 365 };
             year += 1;
@@ -121,6 +125,8 @@ pub(crate) fn clock_text(time_ms: i64) -> String {
 #[test]
 fn days_and_their_neighbours_are_those_of_a_printed_calendar() {
     assert_eq!(Day::of(20_240_412).0, 19_825);
+    assert_eq!((Day::of(20_240_101), IN_2024.number()), (IN_2024, 20_240_101));
+    assert_eq!(Day(IN_2024.0 - 1).number(), 20_231_231);
     for (day, weekday, before, after, has_night) in [
         (20_260_105, 0, 20_251_231, 20_260_106, false),
         (20_260_224, 1, 20_260_213, 20_260_225, false),

@@ -36,7 +36,6 @@ const TO_23: Hours = Hours::Commodity { night_ms: 2 * HOUR };
 const TO_01: Hours = Hours::Commodity { night_ms: 4 * HOUR };
 const TO_0230: Hours = Hours::Commodity { night_ms: 5 * HOUR + 30 * MINUTE };
 
-#[expect(clippy::too_many_arguments, reason = "a row of the table below")]
 const fn product(
     symbol: &'static str,
     exchange: Exchange,
@@ -121,12 +120,8 @@ pub(crate) fn sections(product: &Product, trading_day: Day) -> Vec<Section> {
         closes: at(closes),
         is_last,
     };
-    let rest = |auction, close| {
-        vec![
-            section(auction, hm(9, 30), hm(11, 30), false),
-            section(None, hm(13, 0), close, true),
-        ]
-    };
+    let rest =
+        |auction, close| vec![section(auction, hm(9, 30), hm(11, 30), false), section(None, hm(13, 0), close, true)];
     match product.hours {
         Hours::Index => rest(Some((hm(9, 25), hm(9, 29))), hm(15, 0)),
         Hours::Bond => rest(Some((hm(9, 25), hm(9, 29))), hm(15, 15)),
@@ -158,7 +153,10 @@ fn sections_follow_the_rules_of_nights_and_eves() {
     assert_eq!(gold.auction, Some((friday.plus(hm(20, 55)), friday.plus(hm(20, 59)))));
     let after_a_holiday = Day::of(20_261_008);
     let steel = first("rb2701", 20_261_008);
-    assert_eq!((steel.opens, steel.auction.map(|a| a.0)), (after_a_holiday.plus(hm(9, 0)), Some(after_a_holiday.plus(hm(8, 55)))));
+    assert_eq!(
+        (steel.opens, steel.auction.map(|a| a.0)),
+        (after_a_holiday.plus(hm(9, 0)), Some(after_a_holiday.plus(hm(8, 55))))
+    );
     assert_eq!(sections(&product("T2703"), friday).last().map(|s| s.closes), Some(friday.plus(hm(15, 15))));
     assert_eq!(sections(&product("si2701"), friday).len(), 3);
     assert_eq!(sections(&product("m2701"), friday).len(), 4);

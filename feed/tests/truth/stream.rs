@@ -74,7 +74,13 @@ struct Course<'a> {
 }
 
 /// The ticks of one contract over these trading days.
-pub(crate) fn course(index: usize, product: &Product, days: &[Day], density: Density, draw: &mut Draw) -> Vec<TrueTick> {
+pub(crate) fn course(
+    index: usize,
+    product: &Product,
+    days: &[Day],
+    density: Density,
+    draw: &mut Draw,
+) -> Vec<TrueTick> {
     let mut out = Vec::new();
     let mut price = (product.price / product.tick_size).round() as i64;
     for day in days {
@@ -91,7 +97,7 @@ pub(crate) fn course(index: usize, product: &Product, days: &[Day], density: Den
             high: None,
             low: None,
             limits: (price - spread, price + spread),
-            pre_settlement: price as f64 * product.tick_size,
+            pre_settlement: rounded(price as f64 * product.tick_size),
             size: 0,
             out: Vec::new(),
         };
@@ -105,6 +111,11 @@ pub(crate) fn course(index: usize, product: &Product, days: &[Day], density: Den
         out.append(&mut course.out);
     }
     out
+}
+
+/// So that three times 0.1 is 0.3, as a front writes it.
+fn rounded(price: f64) -> f64 {
+    (price * 1e6).round() / 1e6
 }
 
 impl Course<'_> {
@@ -182,8 +193,7 @@ impl Course<'_> {
     }
 
     fn price(&self, ticks: i64) -> f64 {
-        // Rounded, so that 0.1 * 3 is 0.3 as a front writes it.
-        (ticks as f64 * self.product.tick_size * 1e6).round() / 1e6
+        rounded(ticks as f64 * self.product.tick_size)
     }
 
     fn trade(&mut self, draw: &mut Draw) {

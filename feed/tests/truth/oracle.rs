@@ -1,0 +1,403 @@
+//! What must become of each arrival, found from the labels alone; and the objections to what did become of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use mdhub_spec::contract::Exchange;
+use mdhub_spec::raw_tick::text;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::days::HOUR;
+use crate::scenario::{Arrival, Dirt, Label, Scenario};
+use crate::stream::{Phase, Quote, TrueTick};
+
+/// Copies of so many last published ticks are recognised as copies.
+const RECOGNISED: usize = 32;
+
+/// `flags` of the payload.
+pub(crate) const AUCTION: u32 = 2;
+pub(crate) const POST_CLOSE: u32 = 4;
+
+/// What a subscriber is told, as far as the true tick, the contract's history and the front decide it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) seq: u64,
+    pub(crate) tid: u64,
+    /// Ms since the epoch.
+    pub(crate) time_ms: i64,
+    pub(crate) trading_day: String,
+    pub(crate) volume: i64,
+    pub(crate) last_volume: i64,
+    pub(crate) turnover: Option<f64>,
+    pub(crate) open_interest: Option<f64>,
+    pub(crate) last: Option<f64>,
+    pub(crate) bid: Quote,
+    pub(crate) ask: Quote,
+    pub(crate) limit_up: Option<f64>,
+    pub(crate) source: String,
+    pub(crate) ingress_ns: u64,
+    /// `None` where either value is right.
+    pub(crate) flags: Option<u32>,
+}
+
+/// What became of an arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fate {
+    Published(Box<Message>),
+    Duplicate,
+    Late,
+    LateUnique,
+    Fenced,
+    /// This rule kept it from the stream.
+    Quarantined(String),
+}
+
+/// What must become of an arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Expected {
+    Exactly(Fate),
+    /// By whatever rule.
+    Quarantine(Dirt),
+    /// A copy brought again long after: whatever it is called, it is not published.
+    NotPublished(Dirt),
+    /// Brought again long after, but newer than all that was published: two answers would be right.
+    Open,
+}
+
+/// The name of a source in payloads.
+pub(crate) fn account(source: usize) -> String {
+    format!("front-{source}")
+}
+
+/// The bytes of a number: minus zero is zero, and nothing is the one quiet NaN.
+fn bits(value: Option<f64>) -> [u8; 8] {
+    let value = match value {
+        None => return 0x7ff8_0000_0000_0000u64.to_le_bytes(),
+        Some(value) => value,
+    };
+    if value == 0.0 { [0; 8] } else { value.to_bits().to_le_bytes() }
+}
+
+/// The identity of a true tick.
+pub(crate) fn tid(tick: &TrueTick, vt_symbol: &str) -> u64 {
+    let mut bytes = vt_symbol.as_bytes().to_vec();
+    bytes.push(0);
+    bytes.extend(tick.time_ms.to_le_bytes());
+    bytes.extend(i64::from(tick.volume).to_le_bytes());
+    bytes.extend(bits(Some(tick.open_interest)));
+    bytes.extend(bits(tick.last));
+    for side in [tick.bids[0], tick.asks[0]] {
+        bytes.extend(bits(side.map(|quote| quote.0)));
+        bytes.extend(side.map_or(0, |quote| i64::from(quote.1)).to_le_bytes());
+    }
+    xxh3_64(&bytes)
+}
+
+/// What the oracle remembers of one contract.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Time and volume of the last published tick.
+    mark: Option<(i64, i32)>,
+    /// Who opened the second and volume of the mark.
+    opener: usize,
+    recognised: VecDeque<u64>,
+    /// Of ticks that somebody has brought.
+    brought: HashSet<u64>,
+    seq: u64,
+    last: Option<(u32, i32)>,
+    sources: u64,
+}
+
+/// Knows the true stream, and walks through the arrivals.
+pub(crate) struct Oracle<'a> {
+    scenario: &'a Scenario,
+    memories: Vec<Memory>,
+    topics: Vec<String>,
+}
+
+impl<'a> Oracle<'a> {
+    /// What must become of each arrival, in order.
+    pub(crate) fn expect(scenario: &'a Scenario) -> Vec<Expected> {
+        let mut oracle = Self {
+            scenario,
+            memories: scenario.products.iter().map(|_| Memory { sources: u64::MAX, ..Memory::default() }).collect(),
+            topics: scenario.products.iter().map(|p| p.vt_symbol()).collect(),
+        };
+        let mut fences = scenario.fences.iter().peekable();
+        let mut out = Vec::with_capacity(scenario.arrivals.len());
+        for arrival in &scenario.arrivals {
+            while let Some(fence) = fences.next_if(|fence| fence.at_ns <= arrival.at_ns) {
+                oracle.memories[fence.product].sources = fence.sources;
+            }
+            out.push(oracle.of(arrival));
+        }
+        out
+    }
+
+    fn of(&mut self, arrival: &Arrival) -> Expected {
+        let Some(product) = self.product(arrival) else { return Expected::Quarantine(Dirt::UnknownContract) };
+        if self.memories[product].sources & 1 << arrival.source == 0 {
+            return Expected::Exactly(Fate::Fenced);
+        }
+        match arrival.label {
+            Label::Dirt(dirt) => Expected::Quarantine(dirt),
+            Label::Again(tick, Dirt::Reconnect) if self.is_ahead(product, tick) => Expected::Open,
+            Label::Again(_, dirt) => Expected::NotPublished(dirt),
+            Label::True(tick) => Expected::Exactly(self.fate(product, tick, arrival)),
+        }
+    }
+
+    fn product(&self, arrival: &Arrival) -> Option<usize> {
+        let instrument = text(&arrival.raw.instrument);
+        self.scenario.products.iter().position(|product| product.symbol.as_bytes() == instrument)
+    }
+
+    fn is_ahead(&self, product: usize, tick: usize) -> bool {
+        let tick = &self.scenario.ticks[tick];
+        self.memories[product].mark.is_none_or(|mark| (tick.time_ms, tick.volume) >= mark)
+    }
+
+    fn fate(&mut self, product: usize, index: usize, arrival: &Arrival) -> Fate {
+        let tick = &self.scenario.ticks[index];
+        let tid = tid(tick, &self.topics[product]);
+        let memory = &mut self.memories[product];
+        if memory.recognised.contains(&tid) {
+            return Fate::Duplicate;
+        }
+        let at = (tick.time_ms, tick.volume);
+        let is_first = memory.brought.insert(tid);
+        let is_in_order = match memory.mark {
+            None => true,
+            // Only CZCE has two ticks of one second and volume; they follow the source that opened it.
+            Some(mark) if at == mark => arrival.source == memory.opener,
+            Some(mark) => at > mark,
+        };
+        if !is_in_order {
+            return if is_first { Fate::LateUnique } else { Fate::Late };
+        }
+        if memory.mark != Some(at) {
+            memory.opener = arrival.source;
+        }
+        memory.mark = Some(at);
+        if memory.recognised.len() == RECOGNISED {
+            memory.recognised.pop_front();
+        }
+        memory.recognised.push_back(tid);
+        memory.seq += 1;
+        let day = tick.trading_day.number();
+        let last_volume = match memory.last {
+            None => 0,
+            Some((last_day, volume)) if last_day == day => tick.volume - volume,
+            Some(_) => tick.volume,
+        };
+        memory.last = Some((day, tick.volume));
+        let omits_limits = self.scenario.fronts[arrival.source].style.omits_limits;
+        Fate::Published(Box::new(Message {
+            topic: self.topics[product].clone(),
+            seq: memory.seq,
+            tid,
+            time_ms: tick.time_ms,
+            trading_day: day.to_string(),
+            volume: tick.volume.into(),
+            last_volume: last_volume.into(),
+            turnover: Some(tick.turnover),
+            open_interest: Some(tick.open_interest),
+            last: tick.last,
+            bid: tick.bids[0],
+            ask: tick.asks[0],
+            limit_up: Some(tick.limit_up).filter(|_| !omits_limits),
+            source: account(arrival.source),
+            ingress_ns: arrival.raw.ingress_real_ns.get(),
+            flags: self.flags(product, tick),
+        }))
+    }
+
+    fn flags(&self, product: usize, tick: &TrueTick) -> Option<u32> {
+        // The price of a closing auction comes at the moment at which it ends.
+        let closing = tick.trading_day.plus(15 * HOUR);
+        if self.scenario.products[product].is_stock_option() && tick.time_ms >= closing {
+            return None;
+        }
+        match tick.phase {
+            Phase::Auction => Some(AUCTION),
+            Phase::Continuous => Some(0),
+            Phase::PostClose => Some(POST_CLOSE),
+        }
+    }
+}
+
+/// How the hub did on dirt.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) published: usize,
+    pub(crate) copies: usize,
+    /// Per kind: how many there were, and how many of them each rule, or fate, took.
+    pub(crate) dirt: BTreeMap<Dirt, BTreeMap<String, usize>>,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.copies += other.copies;
+        for (dirt, fates) in &other.dirt {
+            for (fate, count) in fates {
+                *self.dirt.entry(*dirt).or_default().entry(fate.clone()).or_default() += count;
+            }
+        }
+    }
+
+    /// How many of this kind there were, and how many of them a rule took.
+    pub(crate) fn of(&self, dirt: Dirt) -> (usize, usize) {
+        let fates = self.dirt.get(&dirt);
+        let sum = |wanted: fn(&str) -> bool| {
+            fates.into_iter().flatten().filter(|(fate, _)| wanted(fate)).map(|(_, count)| count).sum()
+        };
+        (sum(|_| true), sum(|fate| !fate.starts_with('(')))
+    }
+
+    fn note(&mut self, dirt: Dirt, fate: &Fate) {
+        let name = match fate {
+            Fate::Quarantined(rule) => rule.clone(),
+            Fate::Published(_) => "(published)".to_owned(),
+            other => format!("({other:?})"),
+        };
+        *self.dirt.entry(dirt).or_default().entry(name).or_default() += 1;
+    }
+}
+
+/// Compares what became of each arrival with what had to, one by one and over the whole.
+pub(crate) fn judge(scenario: &Scenario, expected: &[Expected], fates: &[Fate]) -> (Tally, Vec<String>) {
+    let mut tally = Tally::default();
+    let mut objections = Vec::new();
+    if expected.len() != fates.len() {
+        objections.push(format!("{} arrivals, and {} fates", expected.len(), fates.len()));
+    }
+    for (place, (expected, fate)) in expected.iter().zip(fates).enumerate() {
+        let arrival = &scenario.arrivals[place];
+        let mut object = |what: &str| {
+            let place = describe(scenario, place);
+            objections.push(format!("{place}: {what}: expected {expected:?}, but it was {fate:?}"));
+        };
+        match expected {
+            Expected::Open => {}
+            Expected::Quarantine(dirt) | Expected::NotPublished(dirt) => {
+                tally.note(*dirt, fate);
+                if matches!(fate, Fate::Published(_)) {
+                    object("dirt was published");
+                }
+            }
+            Expected::Exactly(wanted) => {
+                tally.copies += usize::from(matches!(arrival.label, Label::True(_)));
+                if !is_same(wanted, fate) {
+                    object("another fate");
+                }
+            }
+        }
+    }
+    let published = messages(fates);
+    tally.published = published.len();
+    objections.extend(stream_faults(scenario, &published).into_iter().map(|f| format!("seed {}: {f}", scenario.seed)));
+    (tally, objections)
+}
+
+/// What was published, in order.
+pub(crate) fn messages(fates: &[Fate]) -> Vec<&Message> {
+    fates.iter().filter_map(|fate| if let Fate::Published(message) = fate { Some(&**message) } else { None }).collect()
+}
+
+fn is_same(wanted: &Fate, fate: &Fate) -> bool {
+    match (wanted, fate) {
+        (Fate::Published(wanted), Fate::Published(found)) => {
+            let flags = wanted.flags.or(found.flags);
+            Message { flags, ..(**wanted).clone() } == **found
+        }
+        _ => wanted == fate,
+    }
+}
+
+/// Where an arrival stands, so that it can be found again.
+pub(crate) fn describe(scenario: &Scenario, place: usize) -> String {
+    let arrival = &scenario.arrivals[place];
+    let raw = &arrival.raw;
+    let word = |field: &[u8]| String::from_utf8_lossy(text(field)).into_owned();
+    format!(
+        "seed {} arrival {place} ({:?} of {} by {}, written {}/{} {}.{:03} volume {}, at {})",
+        scenario.seed,
+        arrival.label,
+        word(&raw.instrument),
+        account(arrival.source),
+        word(&raw.trading_day),
+        word(&raw.action_day),
+        word(&raw.update_time),
+        raw.update_ms.get(),
+        raw.volume.get(),
+        crate::days::Day::at(arrival.at_ns / 1_000_000).number().to_string()
+            + " "
+            + &crate::days::clock_text(arrival.at_ns / 1_000_000),
+    )
+}
+
+/// What holds of every published stream, whatever arrived: numbered without a gap, no identity twice, each a true tick, and
+/// in the order of the true ones but for CZCE within a second.
+pub(crate) fn stream_faults(scenario: &Scenario, published: &[&Message]) -> Vec<String> {
+    let topics: Vec<String> = scenario.products.iter().map(|p| p.vt_symbol()).collect();
+    let truth: HashMap<u64, usize> =
+        scenario.ticks.iter().enumerate().map(|(i, tick)| (tid(tick, &topics[tick.product]), i)).collect();
+    let mut faults = Vec::new();
+    let mut seen = HashSet::new();
+    let mut before: HashMap<&str, (u64, usize)> = HashMap::new();
+    for message in published {
+        let topic = message.topic.as_str();
+        let last = before.get(topic).copied();
+        let seq = last.map_or(0, |(seq, _)| seq) + 1;
+        if message.seq != seq {
+            faults.push(format!("{topic}: seq {} where {seq} was due", message.seq));
+        }
+        if !seen.insert(message.tid) {
+            faults.push(format!("{topic}: tid {} twice", message.tid));
+        }
+        let Some(tick) = truth.get(&message.tid).copied() else {
+            faults.push(format!("{topic}: tid {} is of no true tick: {message:?}", message.tid));
+            continue;
+        };
+        if let Some((_, earlier)) = last
+            && !may_follow(
+                &scenario.ticks[earlier],
+                &scenario.ticks[tick],
+                scenario.products[scenario.ticks[tick].product].exchange,
+            )
+        {
+            faults.push(format!("{topic}: true tick {tick} after {earlier}"));
+        }
+        before.insert(topic, (message.seq, tick));
+    }
+    faults
+}
+
+fn may_follow(earlier: &TrueTick, later: &TrueTick, exchange: Exchange) -> bool {
+    match exchange {
+        Exchange::Czce => later.time_ms >= earlier.time_ms,
+        _ => later.happened_ms > earlier.happened_ms,
+    }
+}
+
+/// True ticks that somebody with a right to brought in time for one to expect them, and that were not published: none where
+/// the sources' skew stays below the gap between snapshots. CZCE's seconds are another matter once a source loses ticks.
+pub(crate) fn missing(scenario: &Scenario, expected: &[Expected], published: &[&Message]) -> Vec<String> {
+    let topics: Vec<String> = scenario.products.iter().map(|p| p.vt_symbol()).collect();
+    let found: HashSet<u64> = published.iter().map(|message| message.tid).collect();
+    let is_exempt = |tick: &TrueTick| {
+        scenario.products[tick.product].exchange == Exchange::Czce && scenario.fronts.iter().any(|f| f.is_lossy())
+    };
+    let mut missing = Vec::new();
+    for (place, expected) in expected.iter().enumerate() {
+        let (Label::True(index), Expected::Exactly(fate)) = (scenario.arrivals[place].label, expected) else {
+            continue;
+        };
+        let tick = &scenario.ticks[index];
+        if *fate != Fate::Fenced && !is_exempt(tick) && !found.contains(&tid(tick, &topics[tick.product])) {
+            missing.push(format!("{}: nobody's copy was published", describe(scenario, place)));
+        }
+    }
+    missing
+}
