@@ -4,131 +4,19 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by it")]
 
+#[path = "support/scenario.rs"]
+mod scenario;
 #[path = "support/views.rs"]
 mod views;
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
-use expect_test::{Expect, expect};
-use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, plan};
-use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
-use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Ending, Exit, ExitReason, FrontState, GatewayView, ProcessView};
-use mdhub_spec::time::{Mono, Now};
+use expect_test::expect;
+use mdhub_reconciler::plan::DesiredAccount;
+use mdhub_spec::account::{Fingerprint, GatewayKind};
+use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Ending, Exit, ExitReason, FrontState, ProcessView};
+use scenario::{Scenario, ago, asked_exit, ready};
 use views::{account, exit, incarnation, process};
-
-const NOW: Mono = Mono(1_000_000_000_000);
-
-/// The instant `ms` milliseconds ago.
-const fn ago(ms: u64) -> Mono {
-    Mono(NOW.0 - ms * 1_000_000)
-}
-
-/// Accounts, contracts, processes and exits of one scenario.
-#[derive(Default)]
-struct Scenario {
-    desired: Desired,
-    observed: Observed,
-}
-
-impl Scenario {
-    /// One CTP account, and nothing there yet.
-    fn new() -> Self {
-        Self::default().contracts(&["rb2701.SHFE"]).account("ctp-main", account())
-    }
-
-    fn account(mut self, id: &str, account: DesiredAccount) -> Self {
-        self.desired.accounts.insert(id.parse().expect("a slug"), account);
-        self
-    }
-
-    fn contracts(mut self, contracts: &[&str]) -> Self {
-        self.desired.contracts = contracts.iter().map(|c| c.parse().expect("a contract")).collect();
-        self
-    }
-
-    /// A running process, its pipe attached.
-    fn process(mut self, id: &str, process: ProcessView) -> Self {
-        self.observed.attached.insert(process.incarnation);
-        self.view(id).process = Some(process);
-        self
-    }
-
-    fn exits(mut self, id: &str, exits: impl IntoIterator<Item = Exit>) -> Self {
-        self.view(id).exits.extend(exits);
-        self
-    }
-
-    fn view(&mut self, id: &str) -> &mut GatewayView {
-        self.observed.gateways.entry(id.parse().expect("a slug")).or_default()
-    }
-
-    fn plan(&self) -> Plan {
-        plan(&self.desired, &self.observed, Now { mono: NOW, wall_ns: 0 })
-    }
-
-    /// Compares the plan, in words, with what is expected.
-    fn check(&self, expected: &Expect) {
-        let plan = self.plan();
-        let mut text = String::new();
-        for action in &plan.actions {
-            writeln!(text, "action  {}", words(action)).expect("writes");
-        }
-        for (id, status) in &plan.statuses {
-            writeln!(text, "status  {id} {:?}: {}", status.phase, status.why).expect("writes");
-        }
-        for (contract, sources) in &plan.routes {
-            let sources: Vec<&str> = sources.iter().map(AccountId::as_str).collect();
-            writeln!(text, "route   {contract} <- [{}]", sources.join(" ")).expect("writes");
-        }
-        for incarnation in &plan.detach {
-            writeln!(text, "detach  {incarnation}").expect("writes");
-        }
-        if let Some(at) = plan.wake_at {
-            writeln!(text, "wake    in {} ms", at.ms_since(NOW)).expect("writes");
-        }
-        expected.assert_eq(&text);
-    }
-
-    /// Compares every condition of `ctp-main` with what is expected.
-    fn check_conditions(&self, expected: &Expect) {
-        let id: AccountId = "ctp-main".parse().expect("a slug");
-        let mut text = String::new();
-        for c in &self.plan().statuses[&id].conditions {
-            writeln!(text, "{:?} {:?} {}: {}", c.kind, c.status, c.reason, c.message).expect("writes");
-        }
-        expected.assert_eq(&text);
-    }
-}
-
-fn words(action: &Action) -> String {
-    match action {
-        Action::Start { account, after: None } => format!("start {account}, its first"),
-        Action::Start { account, after: Some(after) } => format!("start {account} after {after}"),
-        Action::Terminate { account, incarnation, is_sick: false } => format!("terminate {account} {incarnation}"),
-        Action::Terminate { account, incarnation, is_sick: true } => {
-            format!("terminate {account} {incarnation}, which is sick")
-        }
-        Action::Kill { account, incarnation } => format!("kill {account} {incarnation}"),
-    }
-}
-
-/// A process that is all that one could wish.
-fn ready(counter: u64) -> ProcessView {
-    ProcessView {
-        hello_at: Some(ago(59_900)),
-        front: FrontState::LoggedIn { trading_day: "20261123".to_owned() },
-        ready_at: Some(ago(58_000)),
-        heartbeat_at: Some(ago(1_000)),
-        acknowledged: 1,
-        ..process(counter, ago(60_000))
-    }
-}
-
-/// An exit that was asked for, of a process that was well.
-fn asked_exit(counter: u64, at: Mono) -> Exit {
-    Exit { asked: true, ..exit(counter, at) }
-}
 
 #[test]
 fn an_account_in_the_pool_gets_a_process() {
@@ -524,7 +412,7 @@ fn another_protocol_version_blocks_until_the_account_changes() {
     let runs = Scenario::new().process("ctp-main", stranger);
     runs.check(&expect![[r#"
         action  terminate ctp-main 7.1
-        status  ctp-main Stopping: the worker speaks protocol version 9, the hub 1; TERM now
+        status  ctp-main Stopping: the worker speaks protocol version 9, the hub 2; TERM now
         route   rb2701.SHFE <- []
         detach  7.1
         wake    in 9900 ms
@@ -532,7 +420,7 @@ fn another_protocol_version_blocks_until_the_account_changes() {
     let gone = Exit { protocol_mismatch: Some(9), ..asked_exit(1, ago(100)) };
     let blocked = Scenario::new().exits("ctp-main", [gone]);
     blocked.check(&expect![[r#"
-        status  ctp-main Blocked: the worker speaks protocol version 9, the hub 1; it waits for a restart by hand
+        status  ctp-main Blocked: the worker speaks protocol version 9, the hub 2; it waits for a restart by hand
         route   rb2701.SHFE <- []
     "#]]);
     blocked.check_conditions(&expect![[r#"
@@ -542,7 +430,7 @@ fn another_protocol_version_blocks_until_the_account_changes() {
         Subscribed False NoProcess: there is no process
         CanaryFresh Unknown NotWatched: no canary is to tick now
         Ready False NoProcess: there is no process
-        Blocked True ProtocolMismatch: the worker speaks protocol version 9, the hub 1
+        Blocked True ProtocolMismatch: the worker speaks protocol version 9, the hub 2
         CrashLoop False NoLoop: it does not end again and again
         Stuck False NotStuck: no process survives its KILL
     "#]]);

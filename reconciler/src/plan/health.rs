@@ -2,7 +2,8 @@
 //!
 //! | what is seen | what follows |
 //! |---|---|
-//! | one exchange silent, another ticks | Degraded: the silent exchange's routes leave, unless nobody else has them |
+//! | one exchange silent, another ticks | Degraded: the silent exchange's routes leave where another source ticks |
+//! | the same for long, after the process had it | ended once, while others deliver everything else that it does |
 //! | every watched exchange silent, another source ticks | Unhealthy: ended after the cool-down |
 //! | the only source silent | the same |
 //! | all sources of a kind silent | perhaps the market is: they are held for a while, then ended one at a time |
@@ -23,6 +24,8 @@ use super::verdict;
 pub(super) enum Ailment {
     /// None of its watched exchanges ticks.
     NoTicks,
+    /// It had an exchange and lost it; others tick.
+    LostExchange,
     /// Most of what it sends is rejected.
     Garbage,
 }
@@ -50,8 +53,13 @@ pub(super) enum Health {
         /// Whether each has ticked lately, rather than just begun.
         is_proven: bool,
     },
-    /// These exchanges are silent, others tick.
-    Degraded(BTreeSet<Exchange>),
+    /// Some exchanges are silent, others tick.
+    Degraded {
+        /// Those.
+        silent: BTreeSet<Exchange>,
+        /// What is waited for, where a new process may help: this one had one of them, and has lost it.
+        hold: Option<Hold>,
+    },
     /// It is to be replaced.
     Sick {
         /// What it suffers from.
@@ -64,7 +72,8 @@ pub(super) enum Health {
 impl Health {
     /// Whether the process is to be ended now.
     pub(super) fn is_over(&self, now: Mono) -> bool {
-        matches!(self, Self::Sick { hold: Hold::Until(at), .. } if *at <= now)
+        let (Self::Sick { hold, .. } | Self::Degraded { hold: Some(hold), .. }) = self else { return false };
+        matches!(hold, Hold::Until(at) if *at <= now)
     }
 }
 
@@ -122,7 +131,14 @@ impl<'a> Ward<'a> {
         if silent.is_empty() {
             return Health::Well { is_proven: source.silent_at.keys().all(|e| self.ticks(source, *e)) };
         }
-        Health::Degraded(silent)
+        let hold = self.lost_since(source).map(|since| self.hold_degraded(source, since));
+        Health::Degraded { silent, hold }
+    }
+
+    /// Whether this source has brought ticks of `exchange` lately, and good ones.
+    pub(super) fn is_proven_on(&self, id: &AccountId, exchange: Exchange) -> bool {
+        let ticks = |source: &&Source<'_>| source.garbage_since.is_none() && self.ticks(source, exchange);
+        self.sources.iter().find(|s| s.id == id).filter(ticks).is_some()
     }
 
     /// Whether this source's ticks on `exchange` are to be left out where another has them.
@@ -154,7 +170,8 @@ impl<'a> Ward<'a> {
         let policy = &self.desired.policy;
         let silences = self.sources.iter().flat_map(|s| s.silent_at.values().copied());
         let holds = self.sources.iter().filter_map(|s| match self.health(s.id) {
-            Health::Sick { hold: Hold::Until(at) | Hold::MarketSilent(at), .. } => Some(at),
+            Health::Sick { hold: Hold::Until(at) | Hold::MarketSilent(at), .. }
+            | Health::Degraded { hold: Some(Hold::Until(at)), .. } => Some(at),
             _ => None,
         });
         let fresh = self.observed.deliveries.values().flat_map(BTreeMap::values);
@@ -183,6 +200,30 @@ impl<'a> Ward<'a> {
         }
         let spaced = self.last_ended_sick(kind).map_or(cooled, |at| at.plus_ms(policy.restart_spacing_ms));
         Hold::Until(cooled.max(held).max(spaced))
+    }
+
+    /// Since when this process has lost an exchange that it had, while another still ticks. The longest loss counts.
+    fn lost_since(&self, source: &Source<'_>) -> Option<Mono> {
+        let started_at = source.process?.started_at;
+        let had = |exchange: Exchange| self.last_tick(source.id, exchange).is_some_and(|at| at >= started_at);
+        let lost = source.silent_at.iter().filter(|(exchange, at)| **at <= self.now && had(**exchange));
+        lost.map(|(_, at)| *at).min()
+    }
+
+    fn hold_degraded(&self, source: &Source<'_>, since: Mono) -> Hold {
+        let policy = &self.desired.policy;
+        if let Some(exchange) = self.only_deliverer_on(source) {
+            return Hold::OnlyDeliverer(exchange);
+        }
+        let kind = source.account.kind;
+        let others_are_up = self.of_kind(kind).filter(|s| s.id != source.id).all(|s| !s.silent_at.is_empty());
+        let also_lost = self.of_kind(kind).filter(|s| self.lost_since(s).is_some());
+        let next = also_lost.max_by_key(|s| (s.account.priority, s.id)).map(|s| s.id);
+        if !others_are_up || next != Some(source.id) {
+            return Hold::Turn;
+        }
+        let spaced = self.last_ended_sick(kind).map(|at| at.plus_ms(policy.restart_spacing_ms));
+        Hold::Until(since.plus_ms(policy.market_silent_hold_ms).max(spaced.unwrap_or_default()))
     }
 
     fn of_kind(&self, kind: GatewayKind) -> impl Iterator<Item = &Source<'a>> {
@@ -296,7 +337,8 @@ fn silent_at(
     process: &ProcessView,
 ) -> BTreeMap<Exchange, Mono> {
     let is_logged_in = matches!(process.front, FrontState::LoggedIn { .. });
-    let Some(ready_at) = process.ready_at.filter(|_| is_logged_in && verdict::fits(account, process)) else {
+    let stays = process.ending == Ending::No && verdict::fits(account, process);
+    let Some(ready_at) = process.ready_at.filter(|_| is_logged_in && stays) else {
         return BTreeMap::new();
     };
     let ticks = observed.deliveries.get(id);

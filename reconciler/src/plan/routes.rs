@@ -34,7 +34,8 @@ pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Cont
         .map(|exchange| {
             let all = if GatewayKind::Ctp.serves(exchange) { &ctp } else { &sopt };
             let trusted: Vec<AccountId> = all.iter().filter(|id| !ward.is_doubtful(id, exchange)).cloned().collect();
-            (exchange, if trusted.is_empty() { all.clone() } else { trusted })
+            let is_served = trusted.iter().any(|id| ward.is_proven_on(id, exchange));
+            (exchange, if is_served { trusted } else { all.clone() })
         })
         .collect();
     let served = |contract: &Contract| trusted[&contract.exchange()].clone();

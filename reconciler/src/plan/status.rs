@@ -172,7 +172,7 @@ fn canary(verdict: &Verdict<'_>) -> Condition {
         Health::Unknown => (Unknown, "NotWatched", "no canary is to tick now".to_owned()),
         Health::Well { is_proven: true } => (True, "Fresh", "every watched exchange ticks".to_owned()),
         Health::Well { is_proven: false } => (Unknown, "Waiting", "the first ticks are waited for".to_owned()),
-        Health::Degraded(silent) => (False, "ExchangeSilent", format!("silent: {}; others tick", names(silent))),
+        Health::Degraded { silent, .. } => (False, "ExchangeSilent", format!("silent: {}; others tick", names(silent))),
         Health::Sick { ailment, .. } => (False, ailment_reason(*ailment), ailment_text(*ailment).to_owned()),
     };
     condition(ConditionType::CanaryFresh, status, reason, message)
@@ -196,6 +196,7 @@ fn names(exchanges: &BTreeSet<Exchange>) -> String {
 const fn ailment_reason(ailment: Ailment) -> &'static str {
     match ailment {
         Ailment::NoTicks => "NoTicks",
+        Ailment::LostExchange => "LostExchange",
         Ailment::Garbage => "Garbage",
     }
 }
@@ -203,6 +204,7 @@ const fn ailment_reason(ailment: Ailment) -> &'static str {
 const fn ailment_text(ailment: Ailment) -> &'static str {
     match ailment {
         Ailment::NoTicks => "it is logged in, but none of its watched exchanges ticks",
+        Ailment::LostExchange => "it has lost an exchange that it had",
         Ailment::Garbage => "most of its ticks are rejected",
     }
 }
@@ -212,7 +214,7 @@ fn hold_text(hold: &Hold, now: Mono) -> String {
     match hold {
         Hold::Until(at) => format!("restarts in {}", seconds(*at, now)),
         Hold::MarketSilent(at) => {
-            format!("so do all others: perhaps the market is silent; held for {}", seconds(*at, now))
+            format!("nor do the others, so perhaps the market is silent; held for {}", seconds(*at, now))
         }
         Hold::Turn => "another source is restarted first".to_owned(),
         Hold::OnlyDeliverer(exchange) => format!("it goes on, since nobody else delivers {exchange}"),
@@ -245,8 +247,9 @@ fn phase_and_why(subject: &Subject<'_>, verdict: &Verdict<'_>, ready: &Condition
         Verdict::Keep(_, Health::Sick { ailment, hold }) => {
             (Phase::Unhealthy, format!("{}; {}", ailment_text(*ailment), hold_text(hold, now)))
         }
-        Verdict::Keep(_, Health::Degraded(silent)) => {
-            (Phase::Degraded, format!("{}; silent: {}", ready.message, names(silent)))
+        Verdict::Keep(_, Health::Degraded { silent, hold }) => {
+            let hold = hold.as_ref().map_or_else(String::new, |hold| format!("; {}", hold_text(hold, now)));
+            (Phase::Degraded, format!("{}; silent: {}{hold}", ready.message, names(silent)))
         }
         Verdict::Keep(..) if ready.status == ConditionStatus::True => (Phase::Healthy, ready.message.clone()),
         Verdict::Keep(..) => (Phase::Connecting, ready.message.clone()),

@@ -110,8 +110,9 @@ pub(super) fn judge<'a>(
         .or_else(|| wanted.and_then(|account| misfit(account, process)))
         .or(is_silent.then_some(Cause::Silent))
         .or_else(|| match health {
-            Health::Sick { ailment, .. } if health.is_over(now) => Some(Cause::Sick(ailment)),
-            _ => None,
+            _ if !health.is_over(now) => None,
+            Health::Sick { ailment, .. } => Some(Cause::Sick(ailment)),
+            _ => Some(Cause::Sick(Ailment::LostExchange)),
         });
     let kill_at = match process.ending {
         Ending::No => None,
