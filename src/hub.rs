@@ -24,7 +24,7 @@ use std::time::Duration;
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
-use mdhub_spec::calendar::TradingCalendar;
+use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::plane::{FeedCommand, FeedEvent};
 use mdhub_spec::settings::Endpoint;
 use mdhub_spec::time::Mono;
@@ -185,7 +185,8 @@ fn start_feed(loaded: &LoadedSettings, epoch: u64) -> Result<(FeedHandle, mpsc::
         publish: loaded.settings.publish.clone(),
         engine: EngineConfig {
             cleansing: loaded.settings.cleansing.clone(),
-            calendar: TradingCalendar::shipped(),
+            arbitration: loaded.settings.arbitration,
+            calendar: MarketCalendar::of(&loaded.settings.calendar),
             always_open: loaded.settings.calendar.always_open,
             epoch,
         },

@@ -20,11 +20,24 @@
 //! copy that comes many ticks behind, so every `tid` is also kept in [`Known`], a memory that all contracts share. A copy
 //! that has left even that counts as unique. So published + late_unique = what the sources brought between them.
 
-mod known;
+//!
+//! # Disagreement
+//!
+//! On exchanges with milliseconds, time and volume name a snapshot. A copy of a recent one that shows another last price or
+//! first level, from a source that has not brought what was published, is [`Verdict::Disagreement`]: one of the two is
+//! wrong, and the later one is not published. Which of them is wrong can be told when three sources have shown it, and two
+//! agree. [`Statics`] does the same for a day's limits and yesterday's settlement.
 
+mod known;
+mod ring;
+mod statics;
+
+use mdhub_spec::contract::Exchange;
 use mdhub_spec::plane::{SourceMask, SourceSlot};
 
 pub use known::Known;
+use ring::{Entry, Ring};
+pub use statics::{Dissent, Statics};
 
 /// How many published `tid`s a contract remembers.
 pub const RING: usize = 32;
@@ -34,6 +47,8 @@ pub const RING: usize = 32;
 pub struct Arrival {
     /// Its identity.
     pub tid: u64,
+    /// Last price and first level, hashed.
+    pub view: u32,
     /// Exchange time, ms since the epoch.
     pub exchange_time_ms: i64,
     /// Lots since the start of the trading day.
@@ -58,82 +73,170 @@ pub enum Verdict {
     Late,
     /// Not ahead of the watermark, and never brought before.
     LateUnique,
+    /// Another source has shown this snapshot otherwise.
+    Disagreement,
+}
+
+/// How fine an exchange's times are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamps {
+    /// To the second, and several snapshots in one: CZCE.
+    Seconds,
+    /// One for each snapshot.
+    Milliseconds,
+}
+
+impl From<Exchange> for Stamps {
+    fn from(exchange: Exchange) -> Self {
+        if exchange == Exchange::Czce { Self::Seconds } else { Self::Milliseconds }
+    }
+}
+
+/// A snapshot that was shown in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispute {
+    /// Those who showed what was published.
+    pub agree: SourceMask,
+    /// Those who showed something else, all the same.
+    pub dissent: SourceMask,
+}
+
+impl Dispute {
+    /// The one that is wrong, when three or more have shown it and all but one agree.
+    #[must_use]
+    pub fn outvoted(&self) -> Option<SourceSlot> {
+        match (self.agree.len(), self.dissent.len()) {
+            (2.., 1) => self.dissent.first(),
+            (1, 2..) => self.agree.first(),
+            _ => None,
+        }
+    }
+}
+
+/// The dispute about one snapshot; the latest one of the contract.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    key: (i64, i64),
+    view: u32,
+    dispute: Dispute,
 }
 
 /// One contract's state.
 #[derive(Debug, Clone)]
 pub struct Arbiter {
-    tids: [u64; RING],
-    ingress_mono_ns: [u64; RING],
-    /// Ticks published.
-    published: usize,
+    stamps: Stamps,
+    /// Made with the first tick.
+    ring: Option<Box<Ring>>,
     watermark: (i64, i64),
     /// The sources that have brought the latest published tick.
     in_step: SourceMask,
-}
-
-impl Default for Arbiter {
-    fn default() -> Self {
-        Self {
-            tids: [0; RING],
-            ingress_mono_ns: [0; RING],
-            published: 0,
-            watermark: (i64::MIN, i64::MIN),
-            in_step: SourceMask::NONE,
-        }
-    }
+    case: Option<Case>,
 }
 
 impl Arbiter {
-    /// Judges one tick of this contract, and remembers it.
-    pub fn judge(&mut self, arrival: &Arrival, known: &mut Known) -> Verdict {
-        if let Some(place) = self.place(arrival.tid) {
-            if place == self.latest() {
-                self.in_step = self.in_step.with(arrival.source);
-            }
-            return Verdict::Duplicate { lag_ns: arrival.ingress_mono_ns.saturating_sub(self.ingress_mono_ns[place]) };
-        }
+    /// Of a contract whose exchange stamps so.
+    #[must_use]
+    pub const fn new(stamps: Stamps) -> Self {
+        Self { stamps, ring: None, watermark: (i64::MIN, i64::MIN), in_step: SourceMask::NONE, case: None }
+    }
+
+    /// Judges one tick of this contract, and remembers it. `saved` hears of each tick, as it leaves the ring, that nobody
+    /// but this source has brought.
+    pub fn judge(&mut self, arrival: &Arrival, known: &mut Known, saved: &mut dyn FnMut(SourceSlot)) -> Verdict {
         let key = (arrival.exchange_time_ms, arrival.volume);
+        if let Some(ring) = &mut self.ring {
+            if let Some(found) = ring.find(arrival.tid) {
+                let (entry, is_latest) = found;
+                entry.sources = entry.sources.with(arrival.source);
+                let verdict =
+                    Verdict::Duplicate { lag_ns: arrival.ingress_mono_ns.saturating_sub(entry.ingress_mono_ns) };
+                if let Some(case) = &mut self.case
+                    && case.key == key
+                {
+                    case.dispute.agree = entry.sources;
+                }
+                if is_latest {
+                    self.in_step = self.in_step.with(arrival.source);
+                }
+                return verdict;
+            }
+            if key <= self.watermark
+                && self.stamps == Stamps::Milliseconds
+                && let Some(entry) = ring.of_key(key)
+                && entry.view != arrival.view
+                && !entry.sources.contains(arrival.source)
+            {
+                self.case = Some(contest(self.case, entry.sources, arrival, key));
+                return Verdict::Disagreement;
+            }
+        }
         let follows = key == self.watermark && self.in_step.contains(arrival.source);
         let is_new = known.insert(arrival.tid);
         if key > self.watermark || (follows && is_new) {
-            self.publish(arrival, key);
+            self.publish(arrival, key, saved);
             return Verdict::Forward;
         }
         if is_new { Verdict::LateUnique } else { Verdict::Late }
     }
 
-    fn place(&self, tid: u64) -> Option<usize> {
-        self.tids[..self.published.min(RING)].iter().position(|t| *t == tid)
+    /// The latest dispute, if it is about a snapshot of this time and volume.
+    #[must_use]
+    pub fn dispute(&self, exchange_time_ms: i64, volume: i64) -> Option<Dispute> {
+        self.case.filter(|case| case.key == (exchange_time_ms, volume)).map(|case| case.dispute)
     }
 
-    /// Where the latest published tick stands in the ring.
-    const fn latest(&self) -> usize {
-        self.published.wrapping_sub(1) % RING
+    /// Forgets the watermark: what it was made of has turned out to be wrong.
+    pub const fn rebase(&mut self) {
+        self.watermark = (i64::MIN, i64::MIN);
     }
 
-    fn publish(&mut self, arrival: &Arrival, key: (i64, i64)) {
-        self.published += 1;
-        let place = self.latest();
-        self.tids[place] = arrival.tid;
-        self.ingress_mono_ns[place] = arrival.ingress_mono_ns;
+    fn publish(&mut self, arrival: &Arrival, key: (i64, i64), saved: &mut dyn FnMut(SourceSlot)) {
+        let ring = self.ring.get_or_insert_default();
+        let sources = SourceMask::NONE.with(arrival.source);
+        let entry =
+            Entry { tid: arrival.tid, ingress_mono_ns: arrival.ingress_mono_ns, key, view: arrival.view, sources };
+        if let Some(leaves) = ring.put(entry)
+            && leaves.sources.len() == 1
+            && let Some(source) = leaves.sources.first()
+        {
+            saved(source);
+        }
         self.watermark = key;
-        self.in_step = SourceMask::NONE.with(arrival.source);
+        self.in_step = sources;
     }
+}
+
+/// The case with this dissenter in it: a new one, unless it is about the same snapshot and the same other view.
+fn contest(case: Option<Case>, agree: SourceMask, arrival: &Arrival, key: (i64, i64)) -> Case {
+    let same = case.filter(|case| case.key == key && case.view == arrival.view);
+    let dissent = same.map_or(SourceMask::NONE, |case| case.dispute.dissent).with(arrival.source);
+    Case { key, view: arrival.view, dispute: Dispute { agree, dissent } }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Forward, Late, LateUnique};
+    use super::Verdict::{Disagreement, Forward, Late, LateUnique};
     use super::*;
+
+    fn slot(index: u8) -> SourceSlot {
+        SourceSlot::new(index).expect("a slot")
+    }
+
+    fn mask(slots: &[u8]) -> SourceMask {
+        slots.iter().fold(SourceMask::NONE, |mask, index| mask.with(slot(*index)))
+    }
 
     /// Judges (source, tid, time, volume) one after another, each 100 ns after the last.
     fn verdicts(arrivals: &[(u8, u64, i64, i64)]) -> Vec<Verdict> {
-        let (mut arbiter, mut known) = (Arbiter::default(), Known::default());
+        judged(&mut Arbiter::new(Stamps::Seconds), arrivals)
+    }
+
+    fn judged(arbiter: &mut Arbiter, arrivals: &[(u8, u64, i64, i64)]) -> Vec<Verdict> {
+        let mut known = Known::default();
         let judge = |(i, &(source, tid, exchange_time_ms, volume)): (usize, &(u8, u64, i64, i64))| {
-            let source = SourceSlot::new(source).expect("a slot");
-            let arrival = Arrival { tid, exchange_time_ms, volume, source, ingress_mono_ns: 100 * i as u64 };
-            arbiter.judge(&arrival, &mut known)
+            let (source, view) = (slot(source), tid as u32);
+            let arrival = Arrival { tid, view, exchange_time_ms, volume, source, ingress_mono_ns: 100 * i as u64 };
+            arbiter.judge(&arrival, &mut known, &mut |_| ())
         };
         arrivals.iter().enumerate().map(judge).collect()
     }
@@ -196,5 +299,67 @@ mod tests {
     fn what_was_counted_as_lost_is_not_published_after_all() {
         let found = verdicts(&[(0, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5), (0, 3, 11, 5)]);
         assert_eq!(found, [Forward, LateUnique, Late, Forward]);
+    }
+
+    #[test]
+    fn where_time_and_volume_name_a_snapshot_another_view_of_it_is_a_disagreement() {
+        let mut arbiter = Arbiter::new(Stamps::Milliseconds);
+        let found = judged(&mut arbiter, &[(0, 1, 10, 5), (1, 2, 10, 5), (0, 3, 11, 6), (1, 4, 10, 5), (2, 4, 10, 5)]);
+        assert_eq!(found, [Forward, Disagreement, Forward, Disagreement, Disagreement]);
+        assert_eq!(verdicts(&[(0, 1, 10, 5), (1, 2, 10, 5)]), [Forward, LateUnique], "not where seconds are shared");
+    }
+
+    #[test]
+    fn a_source_does_not_disagree_with_itself() {
+        let mut arbiter = Arbiter::new(Stamps::Milliseconds);
+        let found = judged(&mut arbiter, &[(0, 1, 10, 5), (1, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5)]);
+        assert_eq!(found, [Forward, duplicate(1), Forward, duplicate(1)]);
+    }
+
+    #[test]
+    fn the_wrong_one_is_named_only_when_three_have_shown_the_snapshot() {
+        for (arrivals, agree, dissent, outvoted) in [
+            (&[(0, 1, 10, 5), (1, 2, 10, 5)][..], &[0][..], &[1][..], None),
+            (&[(0, 1, 10, 5), (1, 2, 10, 5), (2, 1, 10, 5)], &[0, 2], &[1], Some(1)),
+            (&[(0, 1, 10, 5), (2, 1, 10, 5), (1, 2, 10, 5)], &[0, 2], &[1], Some(1)),
+            (&[(0, 1, 10, 5), (1, 2, 10, 5), (2, 2, 10, 5)], &[0], &[1, 2], Some(0)),
+            (&[(0, 1, 10, 5), (1, 2, 10, 5), (2, 3, 10, 5)], &[0], &[2], None),
+            (&[(0, 1, 10, 5), (3, 1, 10, 5), (1, 2, 10, 5), (2, 2, 10, 5)], &[0, 3], &[1, 2], None),
+        ] {
+            let mut arbiter = Arbiter::new(Stamps::Milliseconds);
+            judged(&mut arbiter, arrivals);
+            let dispute = arbiter.dispute(10, 5).expect("a dispute");
+            assert_eq!((dispute.agree, dispute.dissent), (mask(agree), mask(dissent)), "{arrivals:?}");
+            assert_eq!(dispute.outvoted(), outvoted.map(slot), "{arrivals:?}");
+            assert_eq!(arbiter.dispute(10, 6), None);
+        }
+    }
+
+    #[test]
+    fn what_one_source_alone_has_brought_is_its_save_once_the_ring_has_passed_over_it() {
+        let (mut arbiter, mut known, mut saves) = (Arbiter::new(Stamps::Milliseconds), Known::default(), Vec::new());
+        for i in 0..40u32 {
+            for source in (0..2).filter(|source| *source == 0 || i % 4 != 0) {
+                let time = i64::from(i);
+                let arrival = Arrival {
+                    tid: (i + 1).into(),
+                    view: i,
+                    exchange_time_ms: time,
+                    volume: time,
+                    source: slot(source),
+                    ingress_mono_ns: 0,
+                };
+                arbiter.judge(&arrival, &mut known, &mut |source| saves.push(source));
+            }
+        }
+        assert_eq!(saves, [slot(0), slot(0)], "of the first eight, 0 and 4");
+    }
+
+    #[test]
+    fn a_forgotten_watermark_lets_earlier_ticks_pass() {
+        let mut arbiter = Arbiter::new(Stamps::Milliseconds);
+        assert_eq!(judged(&mut arbiter, &[(0, 1, 9_000, 5)]), [Forward]);
+        arbiter.rebase();
+        assert_eq!(judged(&mut arbiter, &[(0, 2, 10, 5), (1, 2, 10, 5)]), [Forward, duplicate(1)]);
     }
 }

@@ -1,13 +1,28 @@
 //! Rules that condemn a tick: an ordered list, each a named pure function, each `off`, `shadow` or `on`.
 //!
+//! The order is that of [`Rule::ALL`]: first whether it is a tick at all, then whether it belongs to this moment, then
+//! whether it follows the last one, then what it says. The first rule that is on and condemns it names the reason.
+//!
 //! A tick without a contract or without an exchange time can be given neither a topic nor a place in the order. It is
 //! never published, whatever the mode of its rule; where the rule is `off` or `shadow`, it is counted as
 //! [`unpublishable`](crate::RuleVitals::unpublishable) instead of rejected by name.
+//!
+//! Rules fail open: [`Doubts`] is about calendar and clock, [`Falls`] about every other rule.
 
-use std::collections::BTreeMap;
+mod defiance;
+mod doubt;
+mod fall;
+pub mod rules;
 
-use mdhub_spec::settings::{Rule, RuleMode};
+use mdhub_spec::calendar::Phase;
+use mdhub_spec::contract::Exchange;
+use mdhub_spec::product::Listing;
+use mdhub_spec::settings::{Cleansing, Rule, RuleMode};
 use mdhub_spec::tick::Tick;
+
+pub use defiance::Defiance;
+pub use doubt::{Doubts, Edge, Subject};
+pub use fall::{Fall, Falls};
 
 use crate::normalise::TimeFault;
 
@@ -19,7 +34,77 @@ pub enum Candidate<'a> {
     /// A record whose exchange time cannot be told.
     Untimed(TimeFault),
     /// A tick.
-    Timed(&'a Tick),
+    Timed(&'a Circumstances<'a>),
+}
+
+/// A tick, and all that the rules compare it with.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The tick.
+    pub tick: &'a Tick,
+    /// Its contract's exchange.
+    pub exchange: Exchange,
+    /// What is known of its contract.
+    pub listing: &'a Listing,
+    /// What its product does at its exchange time, with [`Thresholds::session_margin_ms`]; `None` where no calendar applies.
+    pub phase: Option<Phase>,
+    /// When it was received, ms since the epoch; `None` where no clock applies.
+    pub received_ms: Option<i64>,
+    /// The contract's last published tick.
+    pub last: Option<&'a Standing>,
+    /// How far is too far.
+    pub thresholds: &'a Thresholds,
+}
+
+/// What the rules remember of a contract's last published tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// Ms since the epoch.
+    pub exchange_time_ms: i64,
+    /// `YYYYMMDD`.
+    pub trading_day: u32,
+    /// Lots.
+    pub volume: i64,
+    /// Currency; NaN when absent.
+    pub turnover: f64,
+    /// NaN when absent.
+    pub last_price: f64,
+}
+
+impl From<&Tick> for Standing {
+    fn from(tick: &Tick) -> Self {
+        Self {
+            exchange_time_ms: tick.exchange_time_ms,
+            trading_day: tick.trading_day,
+            volume: tick.volume,
+            turnover: tick.turnover,
+            last_price: tick.last_price,
+        }
+    }
+}
+
+/// How far is too far: of section `cleansing`.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    /// A section begins so much earlier and ends so much later.
+    pub session_margin_ms: i64,
+    /// A tick may be ahead of its receipt by this much.
+    pub ahead_ms_max: i64,
+    /// A tick may be behind its receipt by this much.
+    pub behind_ms_max: i64,
+    /// The price may differ from the last one by this share of it.
+    pub jump_share_max: f64,
+}
+
+impl From<&Cleansing> for Thresholds {
+    fn from(settings: &Cleansing) -> Self {
+        Self {
+            session_margin_ms: settings.session_margin_ms.cast_signed(),
+            ahead_ms_max: settings.ahead_ms_max.cast_signed(),
+            behind_ms_max: settings.behind_ms_max.cast_signed(),
+            jump_share_max: settings.jump_permille_max as f64 / 1_000.0,
+        }
+    }
 }
 
 /// What the rules say.
@@ -33,52 +118,76 @@ pub enum Judgement {
     Reject(Rule),
 }
 
-/// Nobody asked for this contract.
-#[must_use]
-pub const fn unknown_contract(candidate: &Candidate<'_>) -> bool {
-    matches!(candidate, Candidate::Unknown)
+/// Some rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleSet(u32);
+
+impl RuleSet {
+    /// With `rule` in it too.
+    #[must_use]
+    pub const fn with(self, rule: Rule) -> Self {
+        Self(self.0 | 1 << rule as u32)
+    }
+
+    /// Without `rule`.
+    #[must_use]
+    pub const fn without(self, rule: Rule) -> Self {
+        Self(self.0 & !(1 << rule as u32))
+    }
+
+    /// Whether `rule` is in it.
+    #[must_use]
+    pub const fn contains(self, rule: Rule) -> bool {
+        self.0 & 1 << rule as u32 != 0
+    }
 }
 
-/// The exchange wrote no time: a contract that has not opened yet.
-#[must_use]
-pub const fn no_time(candidate: &Candidate<'_>) -> bool {
-    matches!(candidate, Candidate::Untimed(TimeFault::NoTime))
-}
-
-/// A time of day, a millisecond or a date that there is not.
-#[must_use]
-pub const fn bad_time(candidate: &Candidate<'_>) -> bool {
-    matches!(candidate, Candidate::Untimed(TimeFault::TimeOfDay | TimeFault::Millisecond | TimeFault::Date))
-}
-
-const fn condemns(rule: Rule, candidate: &Candidate<'_>) -> bool {
-    match rule {
-        Rule::UnknownContract => unknown_contract(candidate),
-        Rule::NoTime => no_time(candidate),
-        Rule::BadTime => bad_time(candidate),
-        _ => false,
+fn condemns(rule: Rule, candidate: &Candidate<'_>) -> bool {
+    match candidate {
+        Candidate::Unknown => rule == Rule::UnknownContract,
+        Candidate::Untimed(fault) => rules::of_fault(*fault) == rule,
+        Candidate::Timed(circumstances) => rules::condemns(rule, circumstances),
     }
 }
 
 /// The mode of every rule.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules([RuleMode; Rule::ALL.len()]);
+pub struct Rules {
+    modes: [RuleMode; Rule::ALL.len()],
+    fallen: RuleSet,
+}
 
-impl From<&BTreeMap<Rule, RuleMode>> for Rules {
-    /// A rule that is not named is on.
-    fn from(modes: &BTreeMap<Rule, RuleMode>) -> Self {
-        Self(Rule::ALL.map(|rule| modes.get(&rule).copied().unwrap_or_default()))
+impl From<&Cleansing> for Rules {
+    fn from(settings: &Cleansing) -> Self {
+        Self { modes: Rule::ALL.map(|rule| settings.mode(rule)), fallen: RuleSet::default() }
     }
 }
 
 impl Rules {
-    /// The first rejection in the order of [`Rule::ALL`]; without one, the first objection in shadow.
+    /// What this rule does now, on this exchange. Stock options enter a call auction in the middle of the day after a large
+    /// move, which no calendar foresees.
     #[must_use]
-    pub fn judge(&self, candidate: &Candidate<'_>) -> Judgement {
+    pub fn mode(&self, rule: Rule, exchange: Option<Exchange>) -> RuleMode {
+        let mode = self.modes[rule as usize];
+        let of_stocks = matches!(exchange, Some(Exchange::Sse | Exchange::Szse));
+        let is_soft = self.fallen.contains(rule) || (rule == Rule::CrossedBook && of_stocks);
+        if mode == RuleMode::On && is_soft { RuleMode::Shadow } else { mode }
+    }
+
+    /// From now on these rules, though on, only look.
+    pub const fn set_fallen(&mut self, fallen: RuleSet) {
+        self.fallen = fallen;
+    }
+
+    /// The first rejection in the order of [`Rule::ALL`] by a rule that is not in `skipped`; without one, the first
+    /// objection in shadow.
+    #[must_use]
+    pub fn judge(&self, candidate: &Candidate<'_>, skipped: RuleSet) -> Judgement {
+        let exchange = if let Candidate::Timed(c) = candidate { Some(c.exchange) } else { None };
         let mut judgement = Judgement::Pass;
         for rule in Rule::ALL {
-            let mode = self.0[rule as usize];
-            if mode == RuleMode::Off || !condemns(rule, candidate) {
+            let mode = self.mode(rule, exchange);
+            if mode == RuleMode::Off || skipped.contains(rule) || !condemns(rule, candidate) {
                 continue;
             }
             if mode == RuleMode::On {
@@ -94,63 +203,53 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
-    use mdhub_spec::calendar::TradingCalendar;
-    use mdhub_spec::contract::Exchange;
-    use mdhub_spec::plane::Dialect;
-    use mdhub_spec::raw_tick::{RawTick, field};
-
     use super::*;
-    use crate::normalise::{DateCache, DayRule, normalise};
 
-    fn judged(modes: &[(Rule, RuleMode)], raw: Option<&RawTick>) -> Judgement {
-        let rules = Rules::from(&modes.iter().copied().collect::<BTreeMap<_, _>>());
-        let days = DayRule { calendar: TradingCalendar::shipped(), always_open: false };
-        let Some(raw) = raw else { return rules.judge(&Candidate::Unknown) };
-        match normalise(raw, Dialect::Ctp, Exchange::Shfe, &days, &mut DateCache::default()) {
-            Ok(tick) => rules.judge(&Candidate::Timed(&tick)),
-            Err(fault) => rules.judge(&Candidate::Untimed(fault)),
-        }
+    fn rules(modes: &[(Rule, RuleMode)]) -> Rules {
+        Rules::from(&Cleansing { rules: modes.iter().copied().collect(), ..Cleansing::default() })
     }
 
-    fn raw(day: &str, time: &str, ms: i32) -> RawTick {
-        RawTick {
-            trading_day: field(day.as_bytes()),
-            update_time: field(time.as_bytes()),
-            update_ms: ms.into(),
-            ..RawTick::default()
-        }
-    }
-
-    #[test]
-    fn each_rule_condemns_its_own_examples_and_no_good_tick() {
-        use Judgement::{Pass, Reject};
-        for (day, time, ms, expected) in [
-            ("20261118", "", 0, Reject(Rule::NoTime)),
-            ("", "", 0, Reject(Rule::NoTime)),
-            ("20261118", "99:99:99", 0, Reject(Rule::BadTime)),
-            ("20261118", "        ", 0, Reject(Rule::BadTime)),
-            ("20261118", "09:00", 0, Reject(Rule::BadTime)),
-            ("20261118", "09:00:00", 1000, Reject(Rule::BadTime)),
-            ("20261118", "09:00:00", i32::MAX, Reject(Rule::BadTime)),
-            ("20261132", "09:00:00", 0, Reject(Rule::BadTime)),
-            ("", "09:00:00", 0, Reject(Rule::BadTime)),
-            ("20261118", "09:00:00", 0, Pass),
-            ("20261118", "00:00:00", 999, Pass),
-        ] {
-            assert_eq!(judged(&[], Some(&raw(day, time, ms))), expected, "{day:?} {time:?} {ms}");
-        }
-        assert_eq!(judged(&[], None), Reject(Rule::UnknownContract));
+    fn judged(modes: &[(Rule, RuleMode)], candidate: Candidate<'_>) -> Judgement {
+        rules(modes).judge(&candidate, RuleSet::default())
     }
 
     #[test]
     fn a_rule_in_shadow_only_says_so_and_one_that_is_off_does_not_look() {
-        let (bad, none) = (raw("20261118", "99:99:99", 0), raw("20261118", "", 0));
-        for (rule, record) in [(Rule::BadTime, Some(&bad)), (Rule::NoTime, Some(&none)), (Rule::UnknownContract, None)]
-        {
-            assert_eq!(judged(&[(rule, RuleMode::Shadow)], record), Judgement::Shadow(rule));
-            assert_eq!(judged(&[(rule, RuleMode::Off)], record), Judgement::Pass);
-            assert_eq!(judged(&[(rule, RuleMode::On)], record), Judgement::Reject(rule));
+        for (rule, candidate) in [
+            (Rule::BadTime, Candidate::Untimed(TimeFault::TimeOfDay)),
+            (Rule::BadDate, Candidate::Untimed(TimeFault::Date)),
+            (Rule::NoTime, Candidate::Untimed(TimeFault::NoTime)),
+            (Rule::UnknownContract, Candidate::Unknown),
+        ] {
+            assert_eq!(judged(&[(rule, RuleMode::Shadow)], candidate), Judgement::Shadow(rule));
+            assert_eq!(judged(&[(rule, RuleMode::Off)], candidate), Judgement::Pass);
+            assert_eq!(judged(&[(rule, RuleMode::On)], candidate), Judgement::Reject(rule));
+            assert_eq!(judged(&[], candidate), Judgement::Reject(rule));
         }
+    }
+
+    #[test]
+    fn rules_that_need_exact_product_data_only_look_on_unless_asked() {
+        let rules = rules(&[(Rule::Jump, RuleMode::On)]);
+        for (rule, exchange, expected) in [
+            (Rule::BeyondLimits, Exchange::Shfe, RuleMode::Shadow),
+            (Rule::OffTickSize, Exchange::Shfe, RuleMode::Shadow),
+            (Rule::Jump, Exchange::Shfe, RuleMode::On),
+            (Rule::CrossedBook, Exchange::Shfe, RuleMode::On),
+            (Rule::CrossedBook, Exchange::Sse, RuleMode::Shadow),
+            (Rule::CrossedBook, Exchange::Szse, RuleMode::Shadow),
+            (Rule::Absurd, Exchange::Szse, RuleMode::On),
+        ] {
+            assert_eq!(rules.mode(rule, Some(exchange)), expected, "{rule:?} on {exchange}");
+        }
+    }
+
+    #[test]
+    fn a_fallen_rule_only_looks_on() {
+        let mut rules = rules(&[]);
+        rules.set_fallen(RuleSet::default().with(Rule::Absurd));
+        assert_eq!(rules.mode(Rule::Absurd, None), RuleMode::Shadow);
+        assert_eq!(rules.mode(Rule::OutOfSession, None), RuleMode::On);
     }
 
     #[test]

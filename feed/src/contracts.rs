@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::{Contract, Exchange};
-use mdhub_spec::plane::{Dialect, Route, RouteTable, SourceMask};
+use mdhub_spec::plane::{Dialect, Route, RouteTable, SourceMask, SourceSlot};
+use mdhub_spec::product::Listing;
 
-use crate::arbitrate::Arbiter;
+use crate::arbitrate::{Arbiter, Stamps, Statics};
+use crate::cleanse::{Defiance, Standing};
 use crate::encode::ContractFields;
 use crate::tid::Identity;
 use crate::zmtp::TopicId;
@@ -30,7 +33,18 @@ pub(crate) struct ContractState {
     pub(crate) seq: u64,
     /// Trading day and volume of the last published tick.
     pub(crate) last: Option<(u32, i64)>,
-    contract: Contract,
+    /// Of the last tick that arbitration let pass.
+    pub(crate) standing: Option<Standing>,
+    pub(crate) statics: Statics,
+    /// Ticks in a row that contradict `standing`.
+    pub(crate) defiance: Defiance,
+    /// Exchange time of the newest tick that subscribers may get as a snapshot, ms since the epoch.
+    pub(crate) snapshot_time_ms: i64,
+    pub(crate) listing: Listing,
+    pub(crate) primary: Option<SourceSlot>,
+    /// Ticks in quarantine, and before.
+    pub(crate) rejected: u64,
+    pub(crate) contract: Contract,
     /// Revision of the last table that routed it.
     routed_at: u64,
 }
@@ -58,18 +72,28 @@ impl Contracts {
         self.by_instrument[dialect as usize].get(instrument).copied()
     }
 
+    pub(crate) fn get(&self, place: u32) -> Option<&ContractState> {
+        self.states.get(place as usize)
+    }
+
     pub(crate) fn get_mut(&mut self, place: u32) -> Option<&mut ContractState> {
         self.states.get_mut(place as usize)
     }
 
     /// From now on `table` rules. `topic` gives the topic of a `vt_symbol`.
-    pub(crate) fn route(&mut self, table: Arc<RouteTable>, topic: &mut dyn FnMut(&str) -> TopicId) {
+    pub(crate) fn route(
+        &mut self,
+        table: Arc<RouteTable>,
+        calendar: &MarketCalendar,
+        topic: &mut dyn FnMut(&str) -> TopicId,
+    ) {
         let same = |(a, b): (&Route, &Route)| a.contract == b.contract;
         let only_sources_changed =
             self.table.routes.len() == table.routes.len() && self.table.routes.iter().zip(&table.routes).all(same);
         for route in &table.routes {
-            let place = self.place_of(&route.contract, topic);
+            let place = self.place_of(&route.contract, calendar, topic);
             self.states[place].sources = route.sources;
+            self.states[place].primary = route.primary;
             self.states[place].routed_at = table.revision;
         }
         if !only_sources_changed {
@@ -79,7 +103,17 @@ impl Contracts {
         self.table = table;
     }
 
-    fn place_of(&mut self, contract: &Contract, topic: &mut dyn FnMut(&str) -> TopicId) -> usize {
+    /// Those with rejected ticks.
+    pub(crate) fn rejected(&self) -> impl Iterator<Item = (&Contract, u64)> {
+        self.states.iter().filter(|state| state.rejected > 0).map(|state| (&state.contract, state.rejected))
+    }
+
+    fn place_of(
+        &mut self,
+        contract: &Contract,
+        calendar: &MarketCalendar,
+        topic: &mut dyn FnMut(&str) -> TopicId,
+    ) -> usize {
         if let Some(place) = self.places.get(contract) {
             return *place;
         }
@@ -90,9 +124,16 @@ impl Contracts {
             sources: SourceMask::NONE,
             identity: Identity::new(&vt_symbol),
             fields: ContractFields::new(contract),
-            arbiter: Arbiter::default(),
+            arbiter: Arbiter::new(Stamps::from(contract.exchange())),
             seq: 0,
             last: None,
+            standing: None,
+            statics: Statics::default(),
+            defiance: Defiance::default(),
+            snapshot_time_ms: i64::MIN,
+            listing: calendar.listing(contract),
+            primary: None,
+            rejected: 0,
             contract: contract.clone(),
             routed_at: 0,
         });
@@ -137,11 +178,10 @@ impl Contracts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mdhub_spec::plane::SourceSlot;
 
     fn table(revision: u64, contracts: impl IntoIterator<Item = String>) -> Arc<RouteTable> {
         let sources = SourceMask::NONE.with(SourceSlot::new(3).expect("a slot"));
-        let route = |c: String| Route { contract: c.parse().expect("a contract"), sources };
+        let route = |c: String| Route { contract: c.parse().expect("a contract"), sources, primary: None };
         Arc::new(RouteTable { revision, routes: contracts.into_iter().map(route).collect() })
     }
 
@@ -157,7 +197,7 @@ mod tests {
 
         fn route(&mut self, table: Arc<RouteTable>) {
             let topics = &mut self.topics;
-            self.contracts.route(table, &mut |_| {
+            self.contracts.route(table, &MarketCalendar::shipped(), &mut |_| {
                 *topics += 1;
                 TopicId(*topics)
             });

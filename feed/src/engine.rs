@@ -3,24 +3,29 @@
 //! The feed thread drives it; so can a test or a benchmark: [`Engine::new`], [`Engine::route`], then for each record
 //! [`Engine::admit`] and, where it says [`Outcome::Forward`], [`Engine::payload`].
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+mod judge;
+mod news;
+mod source;
 
-use mdhub_spec::account::AccountId;
-use mdhub_spec::calendar::TradingCalendar;
-use mdhub_spec::plane::{Dialect, RouteTable, SourceSlot, SourceVitals};
-use mdhub_spec::raw_tick::{RawTick, text};
-use mdhub_spec::settings::{Cleansing, Rule};
+use std::sync::Arc;
+
+use mdhub_spec::calendar::{MarketCalendar, Section};
+use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable};
+use mdhub_spec::raw_tick::RawTick;
+use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;
 use mdhub_spec::time::Now;
 
-use crate::arbitrate::{Arrival, Known, Verdict};
-use crate::cleanse::{Candidate, Judgement, Rules};
+use crate::arbitrate::Known;
+use crate::cleanse::{Doubts, Falls, Rules, Thresholds};
 use crate::contracts::{ContractState, Contracts};
-use crate::encode::{Envelope, SourceFields, encode};
-use crate::normalise::{DateCache, DayRule, normalise};
-use crate::vitals::{LagVitals, RuleVitals, count};
+use crate::encode::{Envelope, encode};
+use crate::quarantine::Quarantine;
+use crate::vitals::{LagVitals, RuleVitals};
 use crate::zmtp::TopicId;
+
+use news::News;
+pub use source::Source;
 
 /// Room for a payload; some 900 bytes are usual.
 const PAYLOAD_BYTES: usize = 2048;
@@ -28,11 +33,13 @@ const PAYLOAD_BYTES: usize = 2048;
 /// How ticks are judged.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Modes of the rules.
+    /// Modes and thresholds of the rules.
     pub cleansing: Cleansing,
-    /// Trading days.
-    pub calendar: TradingCalendar,
-    /// For 7x24 environments: a tick's date is its `ActionDay`.
+    /// Who may bring what is published.
+    pub arbitration: Arbitration,
+    /// Trading days, products and their sections.
+    pub calendar: MarketCalendar,
+    /// For 7x24 environments: a tick's date is its `ActionDay`, and no rule asks calendar or clock.
     pub always_open: bool,
     /// The hub's start, nanoseconds since the epoch; the payload's `epoch`.
     pub epoch: u64,
@@ -42,26 +49,13 @@ impl EngineConfig {
     /// The shipped calendar, and every setting at its default.
     #[must_use]
     pub fn new(epoch: u64) -> Self {
-        Self { cleansing: Cleansing::default(), calendar: TradingCalendar::shipped(), always_open: false, epoch }
-    }
-}
-
-/// What the engine needs to know of a source, and what it keeps for it. One for each incarnation.
-#[derive(Debug)]
-pub struct Source {
-    slot: SourceSlot,
-    dialect: Dialect,
-    fields: SourceFields,
-    dates: DateCache,
-    vitals: Arc<SourceVitals>,
-}
-
-impl Source {
-    /// The source in this place of the route table, which counts in `vitals`.
-    #[must_use]
-    pub fn new(account: &AccountId, slot: SourceSlot, dialect: Dialect, vitals: Arc<SourceVitals>) -> Self {
-        let fields = SourceFields::new(account, dialect);
-        Self { slot, dialect, fields, dates: DateCache::default(), vitals }
+        Self {
+            cleansing: Cleansing::default(),
+            arbitration: Arbitration::default(),
+            calendar: MarketCalendar::shipped(),
+            always_open: false,
+            epoch,
+        }
     }
 }
 
@@ -75,6 +69,8 @@ pub struct Admitted {
     pub tick: Tick,
     /// The first rule that would have rejected it, had it not been in shadow.
     pub shadowed: Option<Rule>,
+    /// Whether it is published; else it is the contract's last known tick and no more.
+    is_news: bool,
 }
 
 /// What became of a record.
@@ -105,11 +101,17 @@ pub enum Outcome {
 /// All state of the tick path. It reads no clock and does no I/O.
 #[derive(Debug)]
 pub struct Engine {
+    config: EngineConfig,
     rules: Rules,
-    days: DayRule,
-    epoch: u64,
+    thresholds: Thresholds,
+    doubts: Doubts,
+    falls: Falls,
     contracts: Contracts,
+    /// What each product did when last asked, and until when it does so.
+    sections: Vec<Section>,
     known: Known,
+    quarantine: Quarantine,
+    news: News,
     payload: Vec<u8>,
     rule_vitals: Arc<RuleVitals>,
     lag_vitals: Arc<LagVitals>,
@@ -119,15 +121,22 @@ impl Engine {
     /// With no contract: [`Engine::route`] brings them.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
+        let products = config.calendar.products.len();
+        let never = Section { phase: mdhub_spec::calendar::Phase::Closed, trading_day: 0, from_ms: 0, until_ms: 0 };
         Self {
-            rules: Rules::from(&config.cleansing.rules),
-            days: DayRule { calendar: config.calendar, always_open: config.always_open },
-            epoch: config.epoch,
+            rules: Rules::from(&config.cleansing),
+            thresholds: Thresholds::from(&config.cleansing),
+            doubts: Doubts::new(&config.cleansing, products),
+            falls: Falls::new(&config.cleansing),
             contracts: Contracts::default(),
+            sections: vec![never; products],
             known: Known::default(),
+            quarantine: Quarantine::new(config.cleansing.quarantine_max),
+            news: News::default(),
             payload: Vec::with_capacity(PAYLOAD_BYTES),
             rule_vitals: Arc::default(),
             lag_vitals: Arc::default(),
+            config,
         }
     }
 
@@ -137,93 +146,55 @@ impl Engine {
         &self.rule_vitals
     }
 
-    /// How far the sources' copies came in behind the published ones.
+    /// How the sources do against each other.
     #[must_use]
     pub const fn lag_vitals(&self) -> &Arc<LagVitals> {
         &self.lag_vitals
     }
 
+    /// The ticks that were rejected lately.
+    #[must_use]
+    pub const fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
     /// From now on `table` rules. `topic` gives the topic of a `vt_symbol`.
     pub fn route(&mut self, table: Arc<RouteTable>, topic: &mut dyn FnMut(&str) -> TopicId) {
-        self.contracts.route(table, topic);
+        self.contracts.route(table, &self.config.calendar, topic);
     }
 
     /// Judges one record. `now` is when it was read.
     pub fn admit(&mut self, raw: &RawTick, source: &mut Source, now: Now) -> Outcome {
-        let found = self.contracts.find(source.dialect, text(&raw.instrument));
-        let Some((place, contract)) = found.and_then(|place| Some((place, self.contracts.get_mut(place)?))) else {
-            count(&source.vitals.unknown_contract);
-            return self
-                .rule_vitals
-                .note(self.rules.judge(&Candidate::Unknown), false)
-                .unwrap_or(Outcome::Unpublishable);
-        };
-        let vitals = source.vitals.exchange(contract.exchange);
-        count(&vitals.received);
-        vitals.last_tick_mono_ns.store(now.mono.0, Relaxed);
-        if !contract.sources.contains(source.slot) {
-            count(&vitals.fenced);
-            return Outcome::Fenced;
-        }
-        let normalised = normalise(raw, source.dialect, contract.exchange, &self.days, &mut source.dates);
-        let candidate = match &normalised {
-            Ok(tick) => Candidate::Timed(tick),
-            Err(fault) => Candidate::Untimed(*fault),
-        };
-        let judgement = self.rules.judge(&candidate);
-        let rejected = self.rule_vitals.note(judgement, normalised.is_ok());
-        let tick = match (rejected, normalised) {
-            (None, Ok(tick)) => tick,
-            (rejected, _) => {
-                count(&vitals.rejected);
-                return rejected.unwrap_or(Outcome::Unpublishable);
-            }
-        };
-        let tid = contract.identity.tid(&tick);
-        let arrival = Arrival {
-            tid,
-            exchange_time_ms: tick.exchange_time_ms,
-            volume: tick.volume,
-            source: source.slot,
-            ingress_mono_ns: tick.ingress_mono_ns,
-        };
-        match contract.arbiter.judge(&arrival, &mut self.known) {
-            Verdict::Forward => {
-                count(&vitals.forwarded);
-                let shadowed = if let Judgement::Shadow(rule) = judgement { Some(rule) } else { None };
-                Outcome::Forward(Admitted { place, tid, tick, shadowed })
-            }
-            Verdict::Duplicate { lag_ns } => {
-                count(&vitals.duplicate);
-                self.lag_vitals.record(source.slot, lag_ns);
-                Outcome::Duplicate { lag_ns }
-            }
-            Verdict::Late => {
-                count(&vitals.late);
-                Outcome::Late
-            }
-            Verdict::LateUnique => {
-                count(&vitals.late_unique);
-                Outcome::LateUnique
-            }
-        }
+        self.falls.look(now.mono, &mut |fall| self.news.fell(fall));
+        self.rules.set_fallen(self.falls.fallen());
+        self.judge(raw, source, now)
     }
 
     /// Numbers an admitted tick and encodes it. `egress_ns` is the present, nanoseconds since the epoch,
-    /// `CLOCK_REALTIME`. Nothing when the contract's route has gone meanwhile.
+    /// `CLOCK_REALTIME`. A tick that is no news ([`Outcome::SnapshotOnly`]) gets flag `snapshot` and the number of the last
+    /// published one, 0 where there was none. Nothing when the contract has been forgotten meanwhile.
     pub fn payload(&mut self, admitted: &Admitted, source: &Source, egress_ns: u64) -> Option<(TopicId, &[u8])> {
         let contract = self.contracts.get_mut(admitted.place)?;
-        contract.seq += 1;
-        let envelope = Envelope {
-            seq: contract.seq,
-            epoch: self.epoch,
-            tid: admitted.tid,
-            last_volume: last_volume(contract, &admitted.tick),
-            egress_ns,
-        };
-        contract.last = Some((admitted.tick.trading_day, admitted.tick.volume));
-        encode(&mut self.payload, &contract.fields, &source.fields, &admitted.tick, &envelope);
+        let mut envelope =
+            Envelope { seq: contract.seq, epoch: self.config.epoch, tid: admitted.tid, last_volume: 0, egress_ns };
+        if admitted.is_news {
+            contract.seq += 1;
+            envelope = Envelope { seq: contract.seq, last_volume: last_volume(contract, &admitted.tick), ..envelope };
+            contract.last = Some((admitted.tick.trading_day, admitted.tick.volume));
+        }
+        encode(&mut self.payload, &contract.fields, source.fields(), &admitted.tick, &envelope);
         Some((contract.topic, &self.payload))
+    }
+
+    /// Answers a question about rejected ticks.
+    pub fn answer(&self, query: QuarantineQuery) {
+        let by_contract = self.contracts.rejected().map(|(contract, ticks)| (contract.clone(), ticks));
+        self.quarantine.answer(query, by_contract);
+    }
+
+    /// What has happened since the last call, for control: a bounded number of events, and how many more there were.
+    pub fn take_news(&mut self, tell: &mut dyn FnMut(FeedEvent)) -> u64 {
+        self.news.take(tell)
     }
 }
 
@@ -232,23 +203,5 @@ fn last_volume(contract: &ContractState, tick: &Tick) -> i64 {
         None => 0,
         Some((day, volume)) if day == tick.trading_day => (tick.volume - volume).max(0),
         Some(_) => tick.volume,
-    }
-}
-
-impl RuleVitals {
-    /// Counts a judgement; the outcome where it rejects.
-    fn note(&self, judgement: Judgement, is_publishable: bool) -> Option<Outcome> {
-        match judgement {
-            Judgement::Reject(rule) => {
-                self.count_rejected(rule);
-                return Some(Outcome::Rejected(rule));
-            }
-            Judgement::Shadow(rule) => self.count_shadowed(rule),
-            Judgement::Pass => {}
-        }
-        if !is_publishable {
-            self.count_unpublishable();
-        }
-        None
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`normalise`] | a vendor's record becomes a tick with an exchange time | yes |
 //! | [`cleanse`] | named rules that condemn a tick | yes |
+//! | [`quarantine`] | the ticks that they condemned lately | yes |
 //! | [`tid`] | the identity of a snapshot, and its recipe | yes |
 //! | [`arbitrate`] | which copy of a snapshot is published | yes |
 //! | [`encode`] | the payload, version 1 | yes |
@@ -24,6 +25,7 @@ pub mod encode;
 pub mod engine;
 mod handle;
 pub mod normalise;
+pub mod quarantine;
 mod thread;
 pub mod tid;
 mod vitals;
@@ -31,4 +33,4 @@ pub mod zmtp;
 
 pub use handle::{FeedBusy, FeedConfig, FeedHandle};
 pub use thread::{EventSink, spawn};
-pub use vitals::{LagVitals, RuleVitals};
+pub use vitals::{LAG_BUCKETS, LagVitals, RuleVitals};

@@ -23,7 +23,7 @@ use mdhub_spec::tick::{Quote, Tick};
 
 pub use exchange_time::{DateCache, DayRule, TimeFault};
 
-/// The record as a tick of a contract on `exchange`. `cache` is the source's own.
+/// The record as a tick of a contract on `exchange`, of so many units a lot. `cache` is the source's own.
 ///
 /// # Errors
 /// When the record's time of day or its dates give no exchange time.
@@ -31,7 +31,8 @@ pub fn normalise(
     raw: &RawTick,
     dialect: Dialect,
     exchange: Exchange,
-    rule: &DayRule,
+    multiplier: Option<f64>,
+    rule: &DayRule<'_>,
     cache: &mut DateCache,
 ) -> Result<Tick, TimeFault> {
     let stamp = exchange_time::stamp(raw, exchange, rule, cache)?;
@@ -58,7 +59,7 @@ pub fn normalise(
         pre_open_interest: number(raw.pre_open_interest.get()),
         settlement: daily(raw.settlement.get()),
         close_price: daily(raw.close_price.get()),
-        average_price: average(raw.average_price.get(), exchange),
+        average_price: average(raw.average_price.get(), exchange, multiplier),
         bids: raw.levels.map(|level: RawLevel| quote(level.bid_price.get(), level.bid_volume.get())),
         asks: raw.levels.map(|level: RawLevel| quote(level.ask_price.get(), level.ask_volume.get())),
         flags: 0,
@@ -67,10 +68,11 @@ pub fn normalise(
     })
 }
 
-/// The average price without the contract's multiplier. CZCE gives it so; elsewhere the multiplier is in it, and as long
-/// as it is not known the price is absent rather than wrong.
-fn average(value: f64, exchange: Exchange) -> f64 {
-    if exchange == Exchange::Czce { nonzero(value) } else { f64::NAN }
+/// The average price without the contract's multiplier. CZCE gives it so; elsewhere the multiplier is in it, and where that is
+/// not known the price is absent rather than wrong.
+fn average(value: f64, exchange: Exchange, multiplier: Option<f64>) -> f64 {
+    let multiplier = if exchange == Exchange::Czce { Some(1.0) } else { multiplier };
+    multiplier.map_or(f64::NAN, |multiplier| nonzero(value) / multiplier)
 }
 
 /// NaN for what vendors write where there is no number.
@@ -108,11 +110,17 @@ mod tests {
     }
 
     fn tick_of(raw: &RawTick, dialect: Dialect) -> Tick {
-        normalise(raw, dialect, Exchange::Shfe, &rule(), &mut DateCache::default()).expect("has a time")
+        normalised(raw, dialect, Exchange::Shfe, None).expect("has a time")
     }
 
-    fn rule() -> DayRule {
-        DayRule { calendar: TradingCalendar::shipped(), always_open: false }
+    fn normalised(
+        raw: &RawTick,
+        dialect: Dialect,
+        exchange: Exchange,
+        multiplier: Option<f64>,
+    ) -> Result<Tick, TimeFault> {
+        let rule = DayRule { calendar: &TradingCalendar::shipped(), always_open: false };
+        normalise(raw, dialect, exchange, multiplier, &rule, &mut DateCache::default())
     }
 
     #[test]
@@ -200,9 +208,11 @@ mod tests {
         let prices = [t.limit_down, t.pre_close, t.pre_settlement, t.pre_open_interest, t.settlement, t.close_price];
         assert_eq!(prices, [108.0, 109.0, 110.0, 111.0, 112.0, 113.0]);
         assert_eq!(t.asks[4], Quote { price: 115.0, volume: 9 });
-        let average = |exchange| normalise(&raw, Dialect::Ctp, exchange, &rule(), &mut DateCache::default());
-        assert_eq!(average(Exchange::Czce).map(|t| t.average_price), Ok(114.0));
-        assert!(average(Exchange::Dce).is_ok_and(|t| t.average_price.is_nan()), "its multiplier is not known");
+        let average =
+            |exchange, multiplier| normalised(&raw, Dialect::Ctp, exchange, multiplier).map(|t| t.average_price);
+        assert_eq!(average(Exchange::Czce, Some(10.0)), Ok(114.0));
+        assert_eq!(average(Exchange::Dce, Some(10.0)), Ok(11.4));
+        assert!(average(Exchange::Dce, None).is_ok_and(f64::is_nan), "its multiplier is not known");
         assert_eq!((t.volume, t.ingress_mono_ns, t.ingress_real_ns), (7, 11, 12));
         assert_eq!((t.exchange_time_ms, t.trading_day), (1_794_967_200_005, 20_261_118));
     }

@@ -109,7 +109,7 @@ impl Feed {
     fn run(mut self) {
         let mut ready: Vec<epoll::Event> = Vec::with_capacity(EPOLL_EVENTS);
         while !self.is_ending {
-            let timer = self.server.tick_timers(self.now);
+            let timer = self.server.tend(self.now);
             let wake_at = timer.map_or(self.report_at, |at| at.min(self.report_at));
             let wait = self.now.until(wake_at);
             let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
@@ -135,6 +135,7 @@ impl Feed {
                 }
             }
             self.flush();
+            self.news();
             if reports {
                 self.report();
             }
@@ -180,6 +181,7 @@ impl Feed {
                 tracing::debug!(revision, "the routes were swapped");
             }
             FeedCommand::Publish(_) | FeedCommand::Peers(_) | FeedCommand::Recent(_) => {}
+            FeedCommand::Quarantine(query) => self.engine.answer(query),
             FeedCommand::Shutdown => self.is_ending = true,
         }
     }
@@ -251,6 +253,17 @@ impl Feed {
         self.report_at = self.now.plus_ms(BEAT_MS);
         let attached = self.pipes.iter().flatten().map(|a| a.incarnation).collect();
         self.tell(FeedEvent::Attached(attached));
+    }
+
+    /// Passes on what the engine has found out.
+    fn news(&mut self) {
+        let Self { engine, events, vitals, .. } = self;
+        let dropped = engine.take_news(&mut |event| {
+            if !events(event) {
+                count(&vitals.events_dropped);
+            }
+        });
+        vitals.events_dropped.fetch_add(dropped, Relaxed);
     }
 
     fn tell(&mut self, event: FeedEvent) {

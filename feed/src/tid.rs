@@ -67,6 +67,14 @@ impl Identity {
         self.bytes[self.head..].copy_from_slice(numbers.as_flattened());
         xxh3_64(&self.bytes)
     }
+
+    /// Last price and first level of the snapshot that [`Self::tid`] was last asked about, hashed: what two fronts show
+    /// alike, or one of them is wrong.
+    #[must_use]
+    pub fn view(&self) -> u32 {
+        // Behind time, volume and open interest.
+        xxh3_64(&self.bytes[self.head + 3 * 8..]) as u32
+    }
 }
 
 /// The bits of a number, one pattern for each meaning.

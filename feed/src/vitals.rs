@@ -12,11 +12,26 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 /// What each cleansing rule did; each number only grows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RuleVitals {
     rejected: [AtomicU64; Rule::ALL.len()],
     shadowed: [AtomicU64; Rule::ALL.len()],
+    of_source: Box<[[AtomicU64; Rule::ALL.len()]; SOURCES_MAX]>,
+    doubted: AtomicU64,
     unpublishable: AtomicU64,
+}
+
+impl Default for RuleVitals {
+    fn default() -> Self {
+        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
+        Self {
+            rejected: zeros(),
+            shadowed: zeros(),
+            of_source: Box::new(std::array::from_fn(|_| zeros())),
+            doubted: AtomicU64::new(0),
+            unpublishable: AtomicU64::new(0),
+        }
+    }
 }
 
 impl RuleVitals {
@@ -38,8 +53,25 @@ impl RuleVitals {
         self.unpublishable.load(Relaxed)
     }
 
-    pub(crate) fn count_rejected(&self, rule: Rule) {
+    /// This source's ticks that this rule rejected.
+    #[must_use]
+    pub fn rejected_of(&self, source: SourceSlot, rule: Rule) -> u64 {
+        self.of_source[source.index()][rule as usize].load(Relaxed)
+    }
+
+    /// Ticks published although calendar or clock were against them, since every source was.
+    #[must_use]
+    pub fn doubted(&self) -> u64 {
+        self.doubted.load(Relaxed)
+    }
+
+    pub(crate) fn count_rejected(&self, source: SourceSlot, rule: Rule) {
         count(&self.rejected[rule as usize]);
+        count(&self.of_source[source.index()][rule as usize]);
+    }
+
+    pub(crate) fn count_doubted(&self) {
+        count(&self.doubted);
     }
 
     pub(crate) fn count_shadowed(&self, rule: Rule) {
@@ -52,16 +84,27 @@ impl RuleVitals {
 }
 
 /// Bucket `i` counts lags below 2^i microseconds that no lower bucket takes; the last one takes the rest.
-const BUCKETS: usize = 32;
+pub const LAG_BUCKETS: usize = 32;
 
-/// How far each source's copies came in behind the published ones, between the two workers' receipts; coarse, by powers
-/// of two.
+/// How each source does in the race: how far its copies came in behind the published ones, between the two workers'
+/// receipts (coarse, by powers of two), and what it alone has brought.
 #[derive(Debug)]
-pub struct LagVitals(Box<[[AtomicU64; BUCKETS]; SOURCES_MAX]>);
+pub struct LagVitals(Box<[Race; SOURCES_MAX]>);
+
+#[derive(Debug)]
+struct Race {
+    lags: [AtomicU64; LAG_BUCKETS],
+    saves: AtomicU64,
+    outvoted: AtomicU64,
+}
 
 impl Default for LagVitals {
     fn default() -> Self {
-        Self(Box::new(std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0)))))
+        Self(Box::new(std::array::from_fn(|_| Race {
+            lags: std::array::from_fn(|_| AtomicU64::new(0)),
+            saves: AtomicU64::new(0),
+            outvoted: AtomicU64::new(0),
+        })))
     }
 }
 
@@ -69,14 +112,40 @@ impl LagVitals {
     pub(crate) fn record(&self, source: SourceSlot, lag_ns: u64) {
         let lag_us = lag_ns / 1_000;
         let bucket = (u64::BITS - lag_us.leading_zeros()) as usize;
-        count(&self.0[source.index()][bucket.min(BUCKETS - 1)]);
+        count(&self.0[source.index()].lags[bucket.min(LAG_BUCKETS - 1)]);
+    }
+
+    pub(crate) fn count_save(&self, source: SourceSlot) {
+        count(&self.0[source.index()].saves);
+    }
+
+    pub(crate) fn count_outvoted(&self, source: SourceSlot) {
+        count(&self.0[source.index()].outvoted);
+    }
+
+    /// Published ticks that nobody but this source has brought.
+    #[must_use]
+    pub fn saves(&self, source: SourceSlot) -> u64 {
+        self.0[source.index()].saves.load(Relaxed)
+    }
+
+    /// Times that this source alone showed a snapshot, or the day's limits, otherwise than two or more others.
+    #[must_use]
+    pub fn outvoted(&self, source: SourceSlot) -> u64 {
+        self.0[source.index()].outvoted.load(Relaxed)
+    }
+
+    /// The source's copies by their lag: the number at `i` is of those below 2^i microseconds that no earlier one counts.
+    #[must_use]
+    pub fn histogram(&self, source: SourceSlot) -> [u64; LAG_BUCKETS] {
+        self.0[source.index()].lags.each_ref().map(|bucket| bucket.load(Relaxed))
     }
 
     /// An upper bound of the lag that `percent` of the source's copies stayed within, microseconds; `None` when it
     /// brought no copies.
     #[must_use]
     pub fn percentile_us(&self, source: SourceSlot, percent: u8) -> Option<u64> {
-        let counts = self.0[source.index()].each_ref().map(|bucket| bucket.load(Relaxed));
+        let counts = self.histogram(source);
         let total: u64 = counts.iter().sum();
         let wanted = (total.saturating_mul(u64::from(percent.min(100)))).div_ceil(100).max(1);
         let mut sum = 0;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Verdict};
+use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Stamps, Verdict};
 use mdhub_spec::plane::SourceSlot;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,19 +59,20 @@ fn arrivals(happened_ms: &[i64], fortunes: &[Vec<Luck>]) -> Vec<Copy> {
     copies
 }
 
-fn judge(stream: &[Snapshot], copies: &[Copy]) -> Vec<Verdict> {
-    let (mut arbiter, mut known) = (Arbiter::default(), Known::default());
+fn judge(stamps: Stamps, stream: &[Snapshot], copies: &[Copy]) -> Vec<Verdict> {
+    let (mut arbiter, mut known) = (Arbiter::new(stamps), Known::default());
     let judge = |copy: &Copy| {
         let Snapshot { time_ms, volume } = stream[copy.index];
         let arrival = Arrival {
             // Spread like a hash, and different for each snapshot.
             tid: (copy.index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            view: copy.index as u32,
             exchange_time_ms: time_ms,
             volume,
             source: SourceSlot::new(copy.source).expect("a slot"),
             ingress_mono_ns: copy.at_ms.unsigned_abs() * 1_000_000,
         };
-        arbiter.judge(&arrival, &mut known)
+        arbiter.judge(&arrival, &mut known, &mut |_| ())
     };
     copies.iter().map(judge).collect()
 }
@@ -148,7 +149,7 @@ proptest! {
     ) {
         let stream = distinct(&steps);
         let copies = arrivals(&times(&stream), &fortunes);
-        let verdicts = judge(&stream, &copies);
+        let verdicts = judge(Stamps::Milliseconds, &stream, &copies);
         check(&copies, &verdicts)?;
         prop_assert_eq!(of(Verdict::Forward, &copies, &verdicts), oracle(SNAPSHOTS, &copies));
     }
@@ -159,7 +160,7 @@ proptest! {
     ) {
         let stream = distinct(&steps);
         let copies = arrivals(&times(&stream), &fortunes);
-        let verdicts = judge(&stream, &copies);
+        let verdicts = judge(Stamps::Milliseconds, &stream, &copies);
         check(&copies, &verdicts)?;
         prop_assert_eq!(of(Verdict::LateUnique, &copies, &verdicts), Vec::<usize>::new());
     }
@@ -170,7 +171,7 @@ proptest! {
     ) {
         let stream = one_time_a_second(&steps);
         let copies = arrivals(&spread(&stream), &fortunes);
-        check(&copies, &judge(&stream, &copies))?;
+        check(&copies, &judge(Stamps::Seconds, &stream, &copies))?;
     }
 
     #[test]
@@ -179,7 +180,7 @@ proptest! {
     ) {
         let stream = one_time_a_second(&steps);
         let copies = arrivals(&spread(&stream), &fortunes);
-        let published = of(Verdict::Forward, &copies, &judge(&stream, &copies));
+        let published = of(Verdict::Forward, &copies, &judge(Stamps::Seconds, &stream, &copies));
         prop_assert_eq!(published, (0..SNAPSHOTS).collect::<Vec<_>>());
     }
 }
@@ -188,5 +189,5 @@ proptest! {
 fn a_delivery_by_one_source_alone_is_published_whole() {
     let stream = one_time_a_second(&(0..1000).map(|i| (i % 5, i % 3 == 0)).collect::<Vec<_>>());
     let copies: Vec<_> = (0..1000).map(|index| Copy { at_ms: index as i64, source: 7, index }).collect();
-    assert!(judge(&stream, &copies).iter().all(|verdict| *verdict == Verdict::Forward));
+    assert!(judge(Stamps::Seconds, &stream, &copies).iter().all(|verdict| *verdict == Verdict::Forward));
 }

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::account::{AccountId, GatewayKind};
 use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
-use crate::settings::Publish;
+use crate::raw_tick::RawTick;
+use crate::settings::{Publish, Rule};
 
 /// Most sources (accounts) at once.
 pub const SOURCES_MAX: usize = 64;
@@ -55,6 +56,24 @@ impl SourceMask {
         self.0 & (1 << slot.0) != 0
     }
 
+    /// Those that are in `other` too.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The source of the smallest index.
+    #[must_use]
+    pub const fn first(self) -> Option<SourceSlot> {
+        SourceSlot::new(self.0.trailing_zeros() as u8)
+    }
+
     /// How many sources it has.
     #[must_use]
     pub const fn len(self) -> u32 {
@@ -75,6 +94,8 @@ pub struct Route {
     pub contract: Contract,
     /// The sources whose ticks count.
     pub sources: SourceMask,
+    /// The first of them by priority: in mode `primary_only` the only one whose ticks are published.
+    pub primary: Option<SourceSlot>,
 }
 
 /// Who may feed which contract. Immutable; swapped whole.
@@ -119,6 +140,10 @@ pub struct ExchangeVitals {
     pub late_unique: AtomicU64,
     /// Condemned by a rule.
     pub rejected: AtomicU64,
+    /// Brought again long after, so not news: not among the rejected.
+    pub replayed: AtomicU64,
+    /// Shown otherwise by another source: not among the rejected, since either may be wrong.
+    pub disagreed: AtomicU64,
     /// From a source that the route table does not let feed this contract.
     pub fenced: AtomicU64,
     /// When the last tick came, nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
@@ -259,6 +284,53 @@ pub enum RecentTicks {
     Unknown,
 }
 
+/// A question for rejected ticks.
+#[derive(Debug)]
+pub struct QuarantineQuery {
+    /// Only those that this rule rejected.
+    pub rule: Option<Rule>,
+    /// Only those of this source.
+    pub source: Option<SourceSlot>,
+    /// Only those of this contract.
+    pub contract: Option<Contract>,
+    /// Most ticks in the answer, newest first.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub reply: Reply<QuarantineReport>,
+}
+
+/// The answer to a [`QuarantineQuery`].
+#[derive(Debug, Clone)]
+pub struct QuarantineReport {
+    /// Newest first.
+    pub ticks: Vec<Quarantined>,
+    /// Ticks that are kept now, whatever was asked for.
+    pub kept: usize,
+    /// Ticks ever rejected since the hub started; the oldest beyond the limit are gone.
+    pub total: u64,
+    /// The contracts with the most rejected ticks since the hub started, most first; a hundred at most.
+    pub by_contract: Vec<(Contract, u64)>,
+}
+
+/// A tick that was rejected.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    /// By which rule.
+    pub rule: Rule,
+    /// Who brought it.
+    pub source: SourceSlot,
+    /// Of which contract; `None` when nobody asked for it.
+    pub contract: Option<Contract>,
+    /// Why, with the values that were compared, for people.
+    pub reason: String,
+    /// When it was read, nanoseconds since the epoch, `CLOCK_REALTIME`.
+    pub read_wall_ns: u64,
+    /// Its exchange time, ms since the epoch, where it has one.
+    pub exchange_time_ms: Option<i64>,
+    /// The vendor's record.
+    pub raw: Box<RawTick>,
+}
+
 /// What control asks of the feed.
 #[derive(Debug)]
 pub enum FeedCommand {
@@ -290,6 +362,8 @@ pub enum FeedCommand {
     Peers(Reply<Vec<PeerStatus>>),
     /// What was published lately.
     Recent(RecentQuery),
+    /// Which ticks were rejected lately, and why.
+    Quarantine(QuarantineQuery),
     /// Flush, close every peer, and end the thread.
     Shutdown,
 }
@@ -320,4 +394,30 @@ pub enum FeedEvent {
     /// Every contract that subscribers ask for and that is not fed unasked, sorted: whenever it changes, and once a second
     /// while it is not empty or has just become so.
     Demands(Vec<Contract>),
+    /// Calendar or clock contradict what every source sends, or no longer do: meanwhile such ticks are forwarded with flag
+    /// `calendar_doubt`.
+    CalendarDoubt {
+        /// The product whose sections are doubted (`rb.SHFE`); `None` for the clock.
+        product: Option<String>,
+        /// Whether the doubt began; else it has ended.
+        is_on: bool,
+    },
+    /// A rule rejected too much of what every source sends and fell to shadow, or rose again.
+    RuleFell {
+        /// Which one.
+        rule: Rule,
+        /// Whether it fell.
+        is_fallen: bool,
+    },
+    /// Two sources show one snapshot, or the day's limits, in different ways. At most one a second.
+    Disagreement {
+        /// Of which contract.
+        contract: Contract,
+        /// Those who show what was published.
+        agree: SourceMask,
+        /// Those who show something else.
+        dissent: SourceMask,
+        /// The one that is wrong, where three or more have shown it and all but one agree.
+        outvoted: Option<SourceSlot>,
+    },
 }

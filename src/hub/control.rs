@@ -6,6 +6,7 @@
 //! does not matter.
 
 mod news;
+mod ticks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -74,7 +75,7 @@ struct State {
     slots: Slots,
     pipes: Pipes,
     vitals: BTreeMap<AccountId, Arc<SourceVitals>>,
-    routed: BTreeMap<Contract, SourceMask>,
+    routed: BTreeMap<Contract, (SourceMask, Option<SourceSlot>)>,
     routes_revision: u64,
     told: Told,
     garbage: Garbage,
@@ -171,6 +172,7 @@ impl Control {
     /// The feed is done with a pipe. One that held what is no tick ends its worker, and only that one.
     pub(crate) fn pipe_ended(&self, incarnation: Incarnation, broken: Option<String>) {
         self.state().pipes.ended(incarnation);
+        self.manager.ticks_ended(incarnation);
         if let Some(why) = broken {
             let views = self.manager.observe();
             let whose = views.iter().find(|(_, v)| v.process.as_ref().is_some_and(|p| p.incarnation == incarnation));
@@ -185,7 +187,11 @@ impl Control {
 
     /// The feed's full report.
     pub(crate) fn pipes_reported(&self, read: &[Incarnation]) {
-        if self.state().pipes.report(read) {
+        let ended = self.state().pipes.report(read);
+        for incarnation in &ended {
+            self.manager.ticks_ended(*incarnation);
+        }
+        if !ended.is_empty() {
             self.queue.wake(Key::Hub);
         }
     }
@@ -270,11 +276,11 @@ impl Control {
             match action {
                 Action::Start { account, after } => self.launch(&desired, &account, after).await?,
                 Action::Terminate { account, incarnation, is_sick } => {
-                    info!(%account, %incarnation, is_sick, "TERM");
+                    info!(%account, %incarnation, is_sick, "asked to leave");
                     if is_sick {
                         self.state().ended_sick.insert(incarnation);
                     }
-                    self.manager.terminate(&account, incarnation).map_err(|e| e.to_string())?;
+                    self.manager.stop(&account, incarnation).map_err(|e| e.to_string())?;
                 }
                 Action::Kill { account, incarnation } => {
                     warn!(%account, %incarnation, "KILL: it did not leave in time");
@@ -314,20 +320,26 @@ impl Control {
         let Some((_, _, plan)) = self.plan() else { return Ok(()) };
         let table = {
             let mut state = self.state();
-            let masks: BTreeMap<Contract, SourceMask> = plan
+            let routed: BTreeMap<Contract, (SourceMask, Option<SourceSlot>)> = plan
                 .routes
                 .iter()
                 .map(|(contract, ids)| {
-                    let slots = ids.iter().filter_map(|id| state.slots.get(id));
-                    (contract.clone(), slots.fold(SourceMask::NONE, SourceMask::with))
+                    let mut slots = ids.iter().filter_map(|id| state.slots.get(id)).peekable();
+                    // By priority: the first one is the primary.
+                    let primary = slots.peek().copied();
+                    (contract.clone(), (slots.fold(SourceMask::NONE, SourceMask::with), primary))
                 })
                 .collect();
-            if masks == state.routed {
+            if routed == state.routed {
                 return Ok(());
             }
-            state.routed = masks;
+            state.routed = routed;
             state.routes_revision += 1;
-            let routes = state.routed.iter().map(|(c, sources)| Route { contract: c.clone(), sources: *sources });
+            let routes = state.routed.iter().map(|(contract, (sources, primary))| Route {
+                contract: contract.clone(),
+                sources: *sources,
+                primary: *primary,
+            });
             Arc::new(RouteTable { revision: state.routes_revision, routes: routes.collect() })
         };
         self.ask_feed(FeedCommand::Routes(table)).await.inspect_err(|_| self.state().routed.clear())

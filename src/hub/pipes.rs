@@ -27,14 +27,13 @@ impl Pipes {
         self.0.remove(&incarnation).is_some()
     }
 
-    /// The feed reads these. Says whether that was news.
-    pub(crate) fn report(&mut self, read: &[Incarnation]) -> bool {
-        let before = self.0.len();
-        self.0.retain(|incarnation, missed| {
+    /// The feed reads these. Gives those that have ended unheard.
+    pub(crate) fn report(&mut self, read: &[Incarnation]) -> Vec<Incarnation> {
+        let ended = self.0.extract_if(.., |incarnation, missed| {
             *missed = if read.contains(incarnation) { 0 } else { *missed + 1 };
-            *missed < REPORTS_MISSED_MAX
+            *missed >= REPORTS_MISSED_MAX
         });
-        self.0.len() != before
+        ended.map(|(incarnation, _)| incarnation).collect()
     }
 
     /// All of them.
@@ -57,6 +56,7 @@ pub(crate) async fn listen(mut events: mpsc::Receiver<FeedEvent>, control: Arc<C
             FeedEvent::Attached(read) => control.pipes_reported(&read),
             // Subscribing upstream while workers run comes with the manager's `subscribe`.
             FeedEvent::Demands(_) => {}
+            of_ticks => control.tell_of_ticks(of_ticks),
         }
     }
 }
@@ -71,10 +71,10 @@ mod tests {
         let mut pipes = Pipes::default();
         pipes.attached(a);
         pipes.attached(b);
-        assert!(!pipes.report(&[a]));
-        assert!(!pipes.report(&[a, b]), "b was only on its way");
-        assert!(!pipes.report(&[a]));
-        assert!(pipes.report(&[a]));
+        assert_eq!(pipes.report(&[a]), []);
+        assert_eq!(pipes.report(&[a, b]), [], "b was only on its way");
+        assert_eq!(pipes.report(&[a]), []);
+        assert_eq!(pipes.report(&[a]), [b]);
         assert_eq!(pipes.all(), BTreeSet::from([a]));
         assert!(pipes.ended(a) && !pipes.ended(a));
     }

@@ -57,6 +57,7 @@ fn text(control: &Control) -> String {
         "rejected_by_rule": by_rule(|rule| rules.rejected(rule)),
         "shadowed_by_rule": by_rule(|rule| rules.shadowed(rule)),
         "unpublishable": rules.unpublishable(),
+        "doubted": rules.doubted(),
         "published": read(&feed.published),
         "peers": read(&feed.peers),
         "delivered": read(&feed.delivered),
@@ -74,8 +75,13 @@ fn by_rule(count: impl Fn(Rule) -> u64) -> Value {
 }
 
 fn source(control: &Control, id: &AccountId, vitals: &SourceVitals) -> Value {
-    let lag_us = |percent| control.feed().lag_vitals().percentile_us(control.slot(id)?, percent);
+    let (slot, lags) = (control.slot(id), control.feed().lag_vitals());
+    let lag_us = |percent| lags.percentile_us(slot?, percent);
     json!({
+        "unique_saves": slot.map(|slot| lags.saves(slot)),
+        "outvoted": slot.map(|slot| lags.outvoted(slot)),
+        "lag_histogram_us": slot.map(|slot| lags.histogram(slot)),
+        "rejected_by_rule": slot.map(|slot| by_rule(|rule| control.feed().rule_vitals().rejected_of(slot, rule))),
         "lag_us_p50": lag_us(50),
         "lag_us_p99": lag_us(99),
         "received": vitals.total(|e| &e.received),
@@ -84,6 +90,8 @@ fn source(control: &Control, id: &AccountId, vitals: &SourceVitals) -> Value {
         "late": vitals.total(|e| &e.late),
         "late_unique": vitals.total(|e| &e.late_unique),
         "rejected": vitals.total(|e| &e.rejected),
+        "replayed": vitals.total(|e| &e.replayed),
+        "disagreed": vitals.total(|e| &e.disagreed),
         "fenced": vitals.total(|e| &e.fenced),
         "unknown_contract": vitals.unknown_contract.load(Ordering::Relaxed),
     })

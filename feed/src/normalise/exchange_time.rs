@@ -10,22 +10,22 @@
 //!
 //! So CZCE is dated by its `ActionDay`, and its trading day is derived; every other exchange is dated by its `TradingDay`:
 //! from 05:00 to 18:00 it is that day, from 18:00 the date of the trading day before, and until 05:00 the calendar day
-//! after that one. A date that is empty, unreadable or (as `TradingDay`) on a weekend gives way to the other one.
+//! after that one. A date that is empty, unreadable or (as `TradingDay`) no trading day gives way to the other one; two dates
+//! that lie weeks apart are none.
 
-use jiff::civil::{Date, Weekday, date};
-use mdhub_spec::calendar::TradingCalendar;
+use jiff::civil::Date;
+use mdhub_spec::calendar::{TradingCalendar, compact, midnight_ms};
 use mdhub_spec::contract::Exchange;
 use mdhub_spec::raw_tick::{RawTick, text};
 
-const MS_PER_DAY: i64 = 86_400_000;
-/// Beijing is eight hours ahead of UTC, all year.
-const BEIJING_AHEAD_MS: i64 = 8 * 3_600_000;
+/// `TradingDay` and `ActionDay` lie no further apart: the longest holidays are eleven days with their weekends.
+const DAYS_APART_MAX: i32 = 15;
 
 /// Which days trade, and whether that matters.
-#[derive(Debug, Clone)]
-pub struct DayRule {
+#[derive(Debug, Clone, Copy)]
+pub struct DayRule<'a> {
     /// Trading days.
-    pub calendar: TradingCalendar,
+    pub calendar: &'a TradingCalendar,
     /// For environments that run 7x24: the date is the `ActionDay`, else the `TradingDay`, and no calendar applies.
     pub always_open: bool,
 }
@@ -39,7 +39,7 @@ pub enum TimeFault {
     TimeOfDay,
     /// `UpdateMillisec` is not 0 to 999.
     Millisecond,
-    /// Neither `TradingDay` nor `ActionDay` is a date, `YYYYMMDD` from 1990 to 2099.
+    /// Neither `TradingDay` nor `ActionDay` is a date, `YYYYMMDD` from 1990 to 2099, or they lie weeks apart.
     Date,
 }
 
@@ -96,7 +96,7 @@ pub struct DateCache([Option<Entry>; Exchange::ALL.len()]);
 ///
 /// # Errors
 /// When the time of day or the dates make none.
-pub fn stamp(raw: &RawTick, exchange: Exchange, rule: &DayRule, cache: &mut DateCache) -> Result<Stamp, TimeFault> {
+pub fn stamp(raw: &RawTick, exchange: Exchange, rule: &DayRule<'_>, cache: &mut DateCache) -> Result<Stamp, TimeFault> {
     let (hour, since_midnight_ms) = time_of_day(&raw.update_time, raw.update_ms.get())?;
     let part = Part::of_hour(hour);
     let slot = &mut cache.0[exchange as usize];
@@ -138,20 +138,49 @@ fn parse(field: &[u8; 9]) -> Option<Date> {
     Date::new(year, month, day).ok()
 }
 
-fn dated(raw: &RawTick, part: Part, exchange: Exchange, rule: &DayRule) -> Option<Dated> {
+fn dated(raw: &RawTick, part: Part, exchange: Exchange, rule: &DayRule<'_>) -> Option<Dated> {
     let (trading_day, action_day) = (parse(&raw.trading_day), parse(&raw.action_day));
+    if let (Some(trading_day), Some(action_day)) = (trading_day, action_day)
+        && !rule.always_open
+        && (trading_day - action_day).get_days().abs() > DAYS_APART_MAX
+    {
+        return None;
+    }
     let (date, trading_day) = if rule.always_open {
         let date = action_day.or(trading_day)?;
         (date, trading_day.unwrap_or(date))
     } else if exchange == Exchange::Czce {
-        by_date(action_day.or(trading_day)?, part, &rule.calendar)?
+        by_date(action_day.or(trading_day)?, part, rule.calendar)?
     } else {
-        match trading_day.filter(|day| !is_weekend(*day)) {
-            Some(day) => (date_of(day, part, &rule.calendar)?, day),
-            None => by_date(action_day.or(trading_day)?, part, &rule.calendar)?,
-        }
+        by_trading_day(trading_day, action_day, part, exchange, rule.calendar)?
     };
     Some(Dated { midnight_ms: midnight_ms(date), trading_day: compact(trading_day) })
+}
+
+/// By `TradingDay`, where it is one. Else by `ActionDay`; but at night DCE's and GFEX's are trading days too, and a
+/// `TradingDay` without an `ActionDay` can only mean the next day that trades.
+fn by_trading_day(
+    trading_day: Option<Date>,
+    action_day: Option<Date>,
+    part: Part,
+    exchange: Exchange,
+    calendar: &TradingCalendar,
+) -> Option<(Date, Date)> {
+    if let Some(day) = trading_day.filter(|day| calendar.is_trading_day(*day)) {
+        return Some((date_of(day, part, calendar)?, day));
+    }
+    let is_action_day_right = part == Part::Day || !matches!(exchange, Exchange::Dce | Exchange::Gfex);
+    match action_day.filter(|_| is_action_day_right) {
+        Some(date) => by_date(date, part, calendar),
+        None => {
+            let given = trading_day.or(action_day)?;
+            if part == Part::Day {
+                return Some((given, given));
+            }
+            let day = if calendar.is_trading_day(given) { given } else { calendar.after(given)? };
+            Some((date_of(day, part, calendar)?, day))
+        }
+    }
 }
 
 /// The calendar date of a part of trading day `day`.
@@ -174,22 +203,9 @@ fn by_date(date: Date, part: Part, calendar: &TradingCalendar) -> Option<(Date, 
     Some((date, trading_day))
 }
 
-fn is_weekend(day: Date) -> bool {
-    matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
-}
-
-fn midnight_ms(day: Date) -> i64 {
-    let days = i64::from((day - date(1970, 1, 1)).get_days());
-    days * MS_PER_DAY - BEIJING_AHEAD_MS
-}
-
-fn compact(day: Date) -> u32 {
-    let (year, month, day) = (day.year().unsigned_abs(), day.month().unsigned_abs(), day.day().unsigned_abs());
-    u32::from(year) * 10_000 + u32::from(month) * 100 + u32::from(day)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
     use jiff::tz::{Offset, TimeZone};
     use mdhub_spec::raw_tick::field;
 
@@ -205,15 +221,15 @@ mod tests {
         }
     }
 
-    fn rule(always_open: bool) -> DayRule {
+    fn calendar() -> TradingCalendar {
         // 2024-04-04 and 05 were holidays, before a weekend.
-        let calendar = TradingCalendar::new([date(2024, 4, 4), date(2024, 4, 5)], date(2024, 12, 31));
-        DayRule { calendar, always_open }
+        TradingCalendar::new([date(2024, 4, 4), date(2024, 4, 5)], date(2024, 12, 31))
     }
 
     /// The Beijing time as people write it, and the trading day.
     fn shown(raw: &RawTick, exchange: Exchange, always_open: bool) -> Result<(String, u32), TimeFault> {
-        let stamp = stamp(raw, exchange, &rule(always_open), &mut DateCache::default())?;
+        let rule = DayRule { calendar: &calendar(), always_open };
+        let stamp = stamp(raw, exchange, &rule, &mut DateCache::default())?;
         let at = jiff::Timestamp::from_millisecond(stamp.exchange_time_ms).expect("in range");
         let at = at.to_zoned(TimeZone::fixed(Offset::constant(8)));
         Ok((at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(), stamp.trading_day))
@@ -259,12 +275,17 @@ mod tests {
 
     #[test]
     fn an_unusable_date_gives_way_to_the_other_one() {
-        use Exchange::{Czce, Shfe};
+        use Exchange::{Czce, Dce, Shfe};
         for (exchange, trading_day, action_day, expected) in [
             (Shfe, "", "20240412", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
             (Shfe, "20240413", "20240412", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
             (Shfe, "20240231", "20240412", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
-            (Shfe, "20240413", "", Ok(("2024-04-13 21:00:00.000", 20_240_415))),
+            (Shfe, "20240413", "", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
+            (Shfe, "20240405", "20240403", Ok(("2024-04-03 21:00:00.000", 20_240_408))),
+            (Dce, "20240413", "20240413", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
+            (Dce, "", "20240415", Ok(("2024-04-12 21:00:00.000", 20_240_415))),
+            (Shfe, "20240415", "20240101", Err(TimeFault::Date)),
+            (Shfe, "20250415", "20240415", Err(TimeFault::Date)),
             (Shfe, "00000000", "", Err(TimeFault::Date)),
             (Shfe, "2024041x", "1989", Err(TimeFault::Date)),
             (Shfe, "19700101", "99991231", Err(TimeFault::Date)),
@@ -314,7 +335,8 @@ mod tests {
 
     #[test]
     fn the_cache_never_answers_for_another_date_part_or_exchange() {
-        let (mut cache, rule) = (DateCache::default(), rule(false));
+        let calendar = calendar();
+        let (mut cache, rule) = (DateCache::default(), DayRule { calendar: &calendar, always_open: false });
         let days = ["20240412", "20240415", "20240416", "", "bad"];
         let parts = ["00:30:00", "10:00:00", "21:00:00"];
         for (trading_day, action_day) in days.iter().flat_map(|t| days.iter().map(move |a| (*t, *a))) {

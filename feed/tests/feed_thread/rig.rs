@@ -15,7 +15,7 @@ use mdhub_spec::plane::{
 };
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::{RawTick, field};
-use mdhub_spec::settings::{Endpoint, Publish};
+use mdhub_spec::settings::{Cleansing, Clock, Endpoint, Publish};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +32,11 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
 pub(crate) fn config() -> FeedConfig {
     FeedConfig {
         publish: Publish { listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 0))), ..Publish::default() },
-        engine: EngineConfig::new(1_795_000_000_000_000_000),
+        // The records are of a day that has passed.
+        engine: EngineConfig {
+            cleansing: Cleansing { clock: Clock::Replay, ..Cleansing::default() },
+            ..EngineConfig::new(1_795_000_000_000_000_000)
+        },
     }
 }
 
@@ -80,7 +84,7 @@ impl Rig {
         self.revision += 1;
         let mut routes: Vec<_> = routes
             .iter()
-            .map(|(c, sources)| Route { contract: c.parse().expect("a contract"), sources: *sources })
+            .map(|(c, sources)| Route { contract: c.parse().expect("a contract"), sources: *sources, primary: sources.first() })
             .collect();
         routes.sort_by(|a, b| a.contract.cmp(&b.contract));
         let table = RouteTable { revision: self.revision, routes };
@@ -114,7 +118,7 @@ impl Rig {
         loop {
             match self.events.recv_timeout(PATIENCE).expect("an event in time") {
                 FeedEvent::PipeEnded { incarnation: ended, end } if ended == incarnation => return end,
-                FeedEvent::PipeEnded { .. } | FeedEvent::Attached(_) | FeedEvent::Demands(_) => {}
+                _ => {}
             }
         }
     }

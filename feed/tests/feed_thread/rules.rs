@@ -18,9 +18,10 @@ fn deliver_faults(front: &mut Front) {
     front.deliver(&record("IF2612", 1, 1));
 }
 
-fn counts(rig: &Rig, of: impl Fn(Rule) -> u64) -> [u64; 4] {
-    let [unknown, no_time, bad_time] = [Rule::UnknownContract, Rule::NoTime, Rule::BadTime].map(of);
-    [unknown, no_time, bad_time, rig.feed().rule_vitals().unpublishable()]
+fn counts(rig: &Rig, of: impl Fn(Rule) -> u64) -> [u64; 5] {
+    let [unknown, no_time, bad_time, bad_date] =
+        [Rule::UnknownContract, Rule::NoTime, Rule::BadTime, Rule::BadDate].map(of);
+    [unknown, no_time, bad_time, bad_date, rig.feed().rule_vitals().unpublishable()]
 }
 
 #[test]
@@ -31,8 +32,8 @@ fn each_rule_rejects_its_own_and_a_good_tick_passes() {
     let subscriber = Subscriber::start(rig.feed().listen_addr(), 1);
     deliver_faults(&mut front);
     assert_eq!(subscriber.ticks().len(), 1);
-    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [1, 1, 2, 0]);
-    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [0, 0, 0, 0]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [1, 1, 1, 1, 0]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [0; 5]);
     let cffex = front.vitals.exchange(Exchange::Cffex);
     assert_eq!((cffex.received.load(Relaxed), cffex.rejected.load(Relaxed)), (4, 3));
     assert_eq!(front.vitals.unknown_contract.load(Relaxed), 1);
@@ -41,8 +42,12 @@ fn each_rule_rejects_its_own_and_a_good_tick_passes() {
 
 #[test]
 fn what_no_rule_may_reject_but_cannot_be_published_is_counted_all_the_same() {
-    let rules =
-        [(Rule::UnknownContract, RuleMode::Shadow), (Rule::NoTime, RuleMode::Off), (Rule::BadTime, RuleMode::Shadow)];
+    let rules = [
+        (Rule::UnknownContract, RuleMode::Shadow),
+        (Rule::NoTime, RuleMode::Off),
+        (Rule::BadTime, RuleMode::Shadow),
+        (Rule::BadDate, RuleMode::Shadow),
+    ];
     let mut config = config();
     config.engine.cleansing.rules = rules.into();
     let mut rig = Rig::start(config);
@@ -51,7 +56,7 @@ fn what_no_rule_may_reject_but_cannot_be_published_is_counted_all_the_same() {
     let subscriber = Subscriber::start(rig.feed().listen_addr(), 1);
     deliver_faults(&mut front);
     assert_eq!(subscriber.ticks().len(), 1);
-    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [0, 0, 0, 4]);
-    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [1, 0, 2, 4]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [0, 0, 0, 0, 4]);
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [1, 0, 1, 1, 4]);
     assert_eq!(front.vitals.exchange(Exchange::Cffex).rejected.load(Relaxed), 3);
 }

@@ -68,7 +68,7 @@ impl Sections {
             Phase::PostClose => 2,
             Phase::Closed => 3,
         };
-        found.all[..found.len].sort_by_key(|section| (rank(section.phase), section.from_ms));
+        found.all[..found.len].sort_unstable_by_key(|section| (rank(section.phase), section.from_ms));
         found
     }
 

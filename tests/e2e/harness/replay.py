@@ -99,7 +99,9 @@ def _replay(
         },
         market,
     )
-    hub = Hub.run(directory / "data", settings(directory, world, [day.vt_symbol], calendar={"always_open": False}))
+    # The day is years old, and runs faster than its clock.
+    sections = {"calendar": {"always_open": False}, "cleansing": {"clock": "replay"}}
+    hub = Hub.run(directory / "data", settings(directory, world, [day.vt_symbol], **sections))
     started.append(hub)
     with Subscriber(hub.listening().zmq).connected() as subscriber:
         favour(hub.pid)
