@@ -89,7 +89,7 @@ impl Library {
         // SAFETY: loading runs the library's initialisers. It is the vendor's code, named by the settings (never by an
         // account) and checked against its hash where one is pinned; a crash in it is confined to this process.
         let library = unsafe { libloading::Library::new(path) }
-            .map_err(|e| LoadError::Open { path: path.to_owned(), why: e.to_string() })?;
+            .map_err(|e| LoadError::Open { path: path.to_owned(), why: loaders_words(&e) })?;
         // The handle is leaked before anything of the library is called: from then on it may run threads of its own.
         let library: &'static libloading::Library = Box::leak(Box::new(library));
         // SAFETY: the symbol's mangled name fixes its signature, `CreateFtdcMdApi(char const*, bool, bool)`.
@@ -135,6 +135,11 @@ impl Library {
         // SAFETY: the pointer is a zero-terminated text that outlives the call; the vendor copies it.
         unsafe { (self.create)(flow_path.as_ptr(), false, false) }
     }
+}
+
+/// What the system's loader said: `libloading` keeps it behind its own words.
+fn loaders_words(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |source| source.to_string().trim().to_owned())
 }
 
 /// Says which symbol is missing, and whether that is because the library is of the other flavour.
