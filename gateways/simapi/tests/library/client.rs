@@ -28,8 +28,11 @@ pub(crate) enum Flavour {
 }
 
 /// What a callback said.
+#[derive(Debug)]
 pub(crate) enum Event {
     Connected,
+    Disconnected(i32),
+    HeartBeatWarning(i32),
     Login {
         broker: Vec<u8>,
         user: Vec<u8>,
@@ -54,6 +57,7 @@ pub(crate) enum Event {
 }
 
 /// A depth record, copied.
+#[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) instrument: Vec<u8>,
     pub(crate) exchange: Vec<u8>,
@@ -277,6 +281,25 @@ impl Api {
         self.wait_for(|event| if let Event::Depth(tick) = event { Some(*tick) } else { None })
     }
 
+    /// What comes until nothing has come for so long.
+    pub(crate) fn until_silent(&self, quiet: Duration) -> Vec<Event> {
+        let came: Vec<Event> =
+            std::iter::from_fn(|| self.events.recv_timeout(quiet).ok().map(|(_, event)| event)).take(10_000).collect();
+        assert!(came.len() < 10_000, "it never falls silent");
+        came
+    }
+
+    /// Waits for the connection.
+    pub(crate) fn connected(&self) {
+        self.wait_for(|event| matches!(event, Event::Connected).then_some(()));
+    }
+
+    /// Logs in; the answer's code and words.
+    pub(crate) fn log_in(&self) -> (i32, Vec<u8>) {
+        assert_eq!(self.login(1), 0);
+        self.wait_for(|event| if let Event::Login { error, .. } = event { Some(error) } else { None })
+    }
+
     /// Logs in from a fresh connection.
     pub(crate) fn connect_and_log_in(&self) {
         self.wait_for(|event| matches!(event, Event::Connected).then_some(()));
@@ -302,8 +325,8 @@ impl Api {
 fn functions(flavour: Flavour) -> Vec<*const c_void> {
     let mut functions: Vec<*const c_void> = vec![
         on_front_connected as _,
-        wrong::<1> as _,
-        wrong::<2> as _,
+        on_front_disconnected as _,
+        on_heart_beat_warning as _,
         on_rsp_user_login as _,
         on_rsp_user_logout as _,
         wrong::<5> as _,
@@ -333,6 +356,20 @@ unsafe extern "C" fn on_front_connected(spi: *mut Spi) {
         unsafe { (*object.cast::<*const unsafe extern "C" fn(*mut c_void)>()).read()(object) }
         spi.say(Event::Released);
     }
+}
+
+/// # Safety
+/// `spi` must be a living [`Spi`].
+unsafe extern "C" fn on_front_disconnected(spi: *mut Spi, reason: c_int) {
+    // SAFETY: the library was given this object.
+    unsafe { &*spi }.say(Event::Disconnected(reason));
+}
+
+/// # Safety
+/// `spi` must be a living [`Spi`].
+unsafe extern "C" fn on_heart_beat_warning(spi: *mut Spi, lapse_s: c_int) {
+    // SAFETY: the library was given this object.
+    unsafe { &*spi }.say(Event::HeartBeatWarning(lapse_s));
 }
 
 /// # Safety

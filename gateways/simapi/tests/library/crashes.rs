@@ -10,14 +10,14 @@ use crate::client::{Api, Flavour, write_world};
 /// Set in the processes that die: the directory to die in.
 const DIRECTORY: &str = "SIMAPI_TEST_DIRECTORY";
 
-fn directory() -> Option<PathBuf> {
+pub(crate) fn directory() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test of what ends a process needs one")]
-fn in_a_process_of_its_own(test: &str, directory: &Path) -> (Output, String) {
+pub(crate) fn in_a_process_of_its_own(test: &str, directory: &Path) -> (Output, String) {
     let mut command = std::process::Command::new(std::env::current_exe().expect("this test's path"));
-    command.args(["--exact", &format!("crashes::{test}"), "--nocapture"]).env(DIRECTORY, directory);
+    command.args(["--exact", test, "--nocapture"]).env(DIRECTORY, directory);
     let output = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, said)
@@ -37,7 +37,7 @@ fn a_wrong_world_makes_no_object_and_is_named_on_stderr() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = write_world(dir.path(), world);
         let (output, said) =
-            in_a_process_of_its_own("a_wrong_world_makes_no_object_and_is_named_on_stderr", dir.path());
+            in_a_process_of_its_own("crashes::a_wrong_world_makes_no_object_and_is_named_on_stderr", dir.path());
         assert!(output.status.success(), "{said}");
         assert!(said.contains(part) && said.contains("no API object is made"), "{said}");
         assert!(world.contains("replay") || said.contains(&path.display().to_string()), "{said}");
@@ -51,7 +51,7 @@ fn a_missing_flow_directory_is_a_crash() {
         panic!("still alive, with an object: {}", api.is_some());
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let (output, said) = in_a_process_of_its_own("a_missing_flow_directory_is_a_crash", dir.path());
+    let (output, said) = in_a_process_of_its_own("crashes::a_missing_flow_directory_is_a_crash", dir.path());
     assert!(!output.status.success() && said.contains("can not open CFlow file"), "{said}");
     assert!(!said.contains("still alive"), "{said}");
 }
@@ -63,7 +63,7 @@ fn an_address_without_tcp_is_a_crash() {
         panic!("still alive");
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let (output, said) = in_a_process_of_its_own("an_address_without_tcp_is_a_crash", dir.path());
+    let (output, said) = in_a_process_of_its_own("crashes::an_address_without_tcp_is_a_crash", dir.path());
     assert!(!output.status.success() && said.contains("does not begin with tcp://"), "{said}");
     assert!(!said.contains("still alive"), "{said}");
 }

@@ -3,8 +3,12 @@
 
 mod client;
 mod crashes;
+mod dirt;
+mod harm;
 mod recorded;
+mod scenarios;
 mod structures;
+mod world;
 
 use std::collections::HashSet;
 use std::sync::mpsc::channel;

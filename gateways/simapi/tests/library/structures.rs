@@ -3,7 +3,7 @@
 
 /// One level of the book.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Level {
     pub(crate) bid_price: f64,
     pub(crate) bid_volume: i32,
@@ -44,7 +44,7 @@ pub(crate) struct SoptDepth {
 
 /// What both depth records have in common: it begins and ends on a multiple of eight bytes.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Values {
     pub(crate) last: f64,
     pub(crate) pre_settlement: f64,
