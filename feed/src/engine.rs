@@ -170,6 +170,12 @@ impl Engine {
         self.judge(raw, source, now)
     }
 
+    /// The number that this tick gets if it is published next.
+    #[must_use]
+    pub fn next_seq(&mut self, admitted: &Admitted) -> u64 {
+        self.contracts.get_mut(admitted.place).map_or(0, |contract| contract.seq + 1)
+    }
+
     /// Numbers an admitted tick and encodes it. `egress_ns` is the present, nanoseconds since the epoch,
     /// `CLOCK_REALTIME`. A tick that is no news ([`Outcome::SnapshotOnly`]) gets flag `snapshot` and the number of the last
     /// published one, 0 where there was none. Nothing when the contract has been forgotten meanwhile.

@@ -11,6 +11,7 @@
 //! | [`arbitrate`] | which copy of a snapshot is published | yes |
 //! | [`encode`] | the payload, version 1 | yes |
 //! | [`engine`], `contracts` | all of these together, for all contracts | yes |
+//! | `recent` | the last published ticks, for who missed some | yes |
 //! | `thread`, `clock` | epoll, pipes, time: the one thread | no |
 //! | `handle` | the running feed from outside | no |
 //! | [`zmtp`] | the PUB server | no |
@@ -26,6 +27,7 @@ pub mod engine;
 mod handle;
 pub mod normalise;
 pub mod quarantine;
+mod recent;
 mod thread;
 pub mod tid;
 mod vitals;

@@ -3,7 +3,11 @@
 //! A round: wait; obey commands; let every descriptor that is ready have one bounded turn; flush. So no source starves
 //! another, and a batch of ticks costs a subscriber one system call.
 
+mod bulletin;
+mod demand;
 mod pipe;
+mod publisher;
+mod snapshot;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
+use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::{FeedCommand, FeedEvent, FeedVitals, PipeEnd, SOURCES_MAX};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::RawTick;
@@ -23,9 +28,12 @@ use rustix::io::Errno;
 use crate::clock::{mono, real_ns};
 use crate::engine::{Engine, Outcome, Source};
 use crate::handle::{FeedConfig, FeedHandle};
+use crate::recent::Recent;
 use crate::vitals::count;
 use crate::zmtp::{Server, ServerConfig};
 
+use bulletin::Bulletin;
+use demand::Demands;
 use pipe::{Pipe, Turn};
 
 /// Most commands that wait.
@@ -52,6 +60,7 @@ pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
 /// When the address cannot be had, or the system refuses a descriptor or the thread.
 pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     let vitals = Arc::new(FeedVitals::default());
+    let (epoch, products) = (config.engine.epoch, config.engine.calendar.products.clone());
     let engine = Engine::new(config.engine);
     let (rule_vitals, lag_vitals) = (Arc::clone(engine.rule_vitals()), Arc::clone(engine.lag_vitals()));
     let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
@@ -60,9 +69,16 @@ pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
     server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
+    server.send_snapshots(snapshot::mark);
     let (commands, queue) = sync_channel(COMMANDS_MAX);
+    let now = mono();
     let feed = Feed {
         engine,
+        epoch,
+        recent: Recent::new(config.publish.recent_bytes),
+        demands: Demands::new(&config.publish, products, now),
+        demanded: false,
+        bulletin: Bulletin::new(&mut server, epoch),
         server,
         epoll,
         wake: Arc::clone(&wake),
@@ -71,7 +87,7 @@ pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
         vitals: Arc::clone(&vitals),
         pipes: Vec::new(),
         unflushed: 0,
-        now: mono(),
+        now,
         report_at: Mono::default(),
         is_ending: false,
     };
@@ -83,13 +99,21 @@ pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
 /// A tick pipe and whose it is.
 struct Attached {
     incarnation: Incarnation,
+    account: AccountId,
     pipe: Pipe,
     source: Source,
 }
 
 struct Feed {
     engine: Engine,
+    /// The hub's start.
+    epoch: u64,
     server: Server,
+    recent: Recent,
+    demands: Demands,
+    /// Whether control was last told of any demand.
+    demanded: bool,
+    bulletin: Bulletin,
     epoll: Arc<OwnedFd>,
     wake: Arc<OwnedFd>,
     queue: Receiver<FeedCommand>,
@@ -109,8 +133,8 @@ impl Feed {
     fn run(mut self) {
         let mut ready: Vec<epoll::Event> = Vec::with_capacity(EPOLL_EVENTS);
         while !self.is_ending {
-            let timer = self.server.tend(self.now);
-            let wake_at = timer.map_or(self.report_at, |at| at.min(self.report_at));
+            let timers = [self.server.tend(self.now), self.demands.tend(&self.server, self.now)];
+            let wake_at = timers.into_iter().flatten().fold(self.report_at, Mono::min);
             let wait = self.now.until(wake_at);
             let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
             match epoll::wait(&*self.epoll, spare_capacity(&mut ready), Some(&wait)) {
@@ -120,6 +144,7 @@ impl Feed {
                     break;
                 }
             }
+            count(&self.vitals.waits);
             self.now = mono();
             self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
             let reports = self.now >= self.report_at;
@@ -131,9 +156,10 @@ impl Feed {
                 match event.data.u64() {
                     WAKE_TOKEN => {}
                     token @ PIPE_TOKENS..SERVER_TOKENS => self.turn((token - PIPE_TOKENS) as usize),
-                    token => self.server.ready(token, event.flags, self.now),
+                    token => self.server_ready(token, event.flags),
                 }
             }
+            self.demands();
             self.flush();
             self.news();
             if reports {
@@ -166,7 +192,7 @@ impl Feed {
         match command {
             FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals } => {
                 let source = Source::new(&account, slot, dialect, vitals);
-                self.attach(Attached { incarnation, pipe: Pipe::new(ticks), source });
+                self.attach(Attached { incarnation, account, pipe: Pipe::new(ticks), source });
             }
             FeedCommand::Detach { incarnation } => {
                 let is_it = |a: &Option<Attached>| a.as_ref().is_some_and(|a| a.incarnation == incarnation);
@@ -176,11 +202,18 @@ impl Feed {
             }
             FeedCommand::Routes(table) => {
                 let revision = table.revision;
-                let (engine, server) = (&mut self.engine, &mut self.server);
-                engine.route(table, &mut |vt_symbol| server.topic(vt_symbol));
+                let Self { engine, server, recent, demands, now, .. } = self;
+                demands.set_routes(Arc::clone(&table), *now);
+                engine.route(table, &mut |vt_symbol| {
+                    let topic = server.topic(vt_symbol);
+                    recent.expect(topic);
+                    topic
+                });
                 tracing::debug!(revision, "the routes were swapped");
             }
-            FeedCommand::Publish(_) | FeedCommand::Peers(_) | FeedCommand::Recent(_) => {}
+            FeedCommand::Publish(publish) => self.admission(&publish),
+            FeedCommand::Peers(reply) => reply.send(self.server.peers()),
+            FeedCommand::Recent(query) => self.answer(query),
             FeedCommand::Quarantine(query) => self.engine.answer(query),
             FeedCommand::Shutdown => self.is_ending = true,
         }
@@ -207,25 +240,36 @@ impl Feed {
         if index == self.pipes.len() {
             self.pipes.push(None);
         }
+        self.announce_source(&attached.account, incarnation, "attached", None);
         self.pipes[index] = Some(attached);
         tracing::debug!(%incarnation, "its ticks are read");
     }
 
     /// Reads once from one pipe, and publishes what it brought.
     fn turn(&mut self, index: usize) {
-        let Self { engine, server, pipes, vitals, unflushed, now, .. } = self;
+        let Self { engine, server, recent, pipes, vitals, unflushed, now, .. } = self;
         let Some(Some(Attached { pipe, source, .. })) = pipes.get_mut(index) else { return };
+        count(&vitals.reads);
         let read_at = Now { mono: *now, wall_ns: real_ns() };
-        let turn = pipe.turn(&mut |raw: &RawTick| {
-            let Outcome::Forward(admitted) = engine.admit(raw, source, read_at) else { return };
-            let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) else { return };
-            server.publish(topic, payload);
-            count(&vitals.published);
-            *unflushed += 1;
-            if *unflushed >= TICKS_A_FLUSH {
-                *unflushed = 0;
-                server.flush(*now);
+        let turn = pipe.turn(&mut |raw: &RawTick| match engine.admit(raw, source, read_at) {
+            Outcome::Forward(admitted) => {
+                let seq = engine.next_seq(&admitted);
+                let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) else { return };
+                server.publish(topic, payload);
+                recent.append(topic, seq, payload);
+                count(&vitals.published);
+                *unflushed += 1;
+                if *unflushed >= TICKS_A_FLUSH {
+                    *unflushed = 0;
+                    server.flush(*now);
+                }
             }
+            Outcome::SnapshotOnly(admitted, _) => {
+                if let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) {
+                    server.keep(topic, payload);
+                }
+            }
+            _ => {}
         });
         match turn {
             Turn::Open => {}
@@ -234,18 +278,24 @@ impl Feed {
     }
 
     fn end(&mut self, index: usize, end: PipeEnd) {
-        let Some(Attached { incarnation, pipe, .. }) = self.pipes.get_mut(index).and_then(Option::take) else { return };
+        let Some(Attached { incarnation, account, pipe, .. }) = self.pipes.get_mut(index).and_then(Option::take) else {
+            return;
+        };
         if let Err(errno) = epoll::delete(&*self.epoll, pipe.fd()) {
             tracing::warn!(%incarnation, "epoll did not know its tick pipe: {errno}");
         }
         // Whoever hears of the end finds the pipe closed.
         drop(pipe);
-        match &end {
-            PipeEnd::BadFrame(why) => tracing::error!(%incarnation, "its tick pipe is closed: {why}"),
-            PipeEnd::Drained | PipeEnd::Detached => {
-                tracing::debug!(%incarnation, "its tick pipe is done with: {end:?}")
+        let (state, why) = match &end {
+            PipeEnd::BadFrame(why) => {
+                tracing::error!(%incarnation, "its tick pipe is closed: {why}");
+                ("ended", Some(why.as_str()))
             }
-        }
+            PipeEnd::Drained => ("ended", None),
+            PipeEnd::Detached => ("detached", None),
+        };
+        tracing::debug!(%incarnation, "its tick pipe is done with: {end:?}");
+        self.announce_source(&account, incarnation, state, why);
         self.tell(FeedEvent::PipeEnded { incarnation, end });
     }
 
@@ -253,6 +303,7 @@ impl Feed {
         self.report_at = self.now.plus_ms(BEAT_MS);
         let attached = self.pipes.iter().flatten().map(|a| a.incarnation).collect();
         self.tell(FeedEvent::Attached(attached));
+        self.heartbeat();
     }
 
     /// Passes on what the engine has found out.
@@ -263,7 +314,7 @@ impl Feed {
                 count(&vitals.events_dropped);
             }
         });
-        vitals.events_dropped.fetch_add(dropped, Relaxed);
+        (0..dropped).for_each(|_| count(&vitals.events_dropped));
     }
 
     fn tell(&mut self, event: FeedEvent) {

@@ -85,7 +85,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_printable_and_has_no_space() {
-        for fault in [Fault::SocketType(String::new()), Fault::Metadata, Fault::NotReady(String::new()), Fault::Hello, Fault::Token] {
+        for fault in [
+            Fault::SocketType(String::new()),
+            Fault::Metadata,
+            Fault::NotReady(String::new()),
+            Fault::Hello,
+            Fault::Token,
+        ] {
             let reason = fault.reason().expect("told in the handshake");
             assert!(reason.iter().all(u8::is_ascii_graphic), "{fault}");
         }

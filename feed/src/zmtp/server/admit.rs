@@ -46,7 +46,9 @@ impl Server {
     }
 
     fn admit(&mut self, fd: OwnedFd, address: SocketAddr) {
-        let Some(epoll) = self.registration.as_ref().map(|registration| Arc::clone(&registration.epoll)) else { return };
+        let Some(epoll) = self.registration.as_ref().map(|registration| Arc::clone(&registration.epoll)) else {
+            return;
+        };
         if !self.config.access.allows(address.ip()) {
             return self.turn_away(address, "its address is not in publish.allow");
         }

@@ -19,6 +19,14 @@ pub struct PeerRef {
     pub(super) serial: u64,
 }
 
+#[cfg(test)]
+impl PeerRef {
+    /// Of no server.
+    pub(crate) const fn for_tests(number: u32) -> Self {
+        Self { index: number, serial: number as u64 }
+    }
+}
+
 /// A subscription that looks like one contract rather than many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
@@ -70,8 +78,8 @@ impl Server {
     }
 
     /// What was subscribed since the last call and looks like a contract.
-    pub fn take_named(&mut self) -> impl Iterator<Item = Named> {
-        std::mem::take(&mut self.named).into_iter()
+    pub fn take_named(&mut self) -> Vec<Named> {
+        std::mem::take(&mut self.named)
     }
 
     /// Subscriptions that look like a contract, at the places from `from` on, each with one of its peers; `None` when no

@@ -1,0 +1,103 @@
+//! What the feed does for subscribers beside ticks: answers, demands, news.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use mdhub_spec::account::AccountId;
+use mdhub_spec::plane::{FeedEvent, RecentQuery, RecentTicks};
+use mdhub_spec::process::Incarnation;
+use mdhub_spec::settings::Publish;
+use rustix::event::epoll::EventFlags;
+
+use super::Feed;
+use super::bulletin::{ContractChange, Heartbeat, SourceChange};
+use super::demand::State;
+use crate::clock::real_ns;
+use crate::zmtp::Access;
+
+impl Feed {
+    /// Lets the server have its turn, and looks at what was subscribed in it.
+    pub(super) fn server_ready(&mut self, token: u64, flags: EventFlags) {
+        let Self { server, demands, now, .. } = self;
+        server.ready(token, flags, *now);
+        for named in server.take_named() {
+            demands.subscribed(&named, server, *now);
+        }
+    }
+
+    /// From now on this says who may subscribe and whose subscriptions ask for contracts.
+    pub(super) fn admission(&mut self, publish: &Publish) {
+        self.server.set_access(Access::from(publish));
+        self.demands.set_policy(publish);
+        tracing::info!(tokens = publish.tokens.len(), anonymous = publish.anonymous, "who may subscribe has changed");
+    }
+
+    /// Ticks that somebody missed.
+    pub(super) fn answer(&self, query: RecentQuery) {
+        let RecentQuery { vt_symbol, epoch, after_seq, limit, reply } = query;
+        // Another epoch's numbers mean nothing here: everything that there is may be news.
+        let is_of_now = epoch.is_none_or(|epoch| epoch == self.epoch);
+        let found = match self.server.find(&vt_symbol) {
+            None => RecentTicks::Unknown,
+            Some(topic) if is_of_now => self.recent.after(topic, after_seq, limit, self.epoch),
+            Some(topic) => self.recent.gone(topic, self.epoch),
+        };
+        reply.send(found);
+    }
+
+    /// Tells control what is asked for, and subscribers what became of what they asked for.
+    pub(super) fn demands(&mut self) {
+        let Self { demands, vitals, .. } = self;
+        vitals.demands_refused.fetch_add(demands.take_refused(), Relaxed);
+        if demands.take_changed() {
+            self.tell_demands();
+        }
+        let notices = self.demands.take_notices();
+        for notice in &notices {
+            let state = match notice.state {
+                State::Demanded => "demanded",
+                State::Refused => "refused",
+                State::Unknown => "unknown",
+                State::Dropped => "dropped",
+            };
+            let (vt_symbol, nearest) = (notice.name.as_str(), notice.nearest.as_deref());
+            let news = ContractChange { vt_symbol, state, why: notice.why.as_deref(), nearest };
+            self.bulletin.contract(&mut self.server, &news, real_ns());
+        }
+        if !notices.is_empty() {
+            self.server.flush(self.now);
+        }
+    }
+
+    fn tell_demands(&mut self) {
+        let asked: Vec<_> = self.demands.asked().cloned().collect();
+        self.vitals.demands.store(asked.len() as u64, Relaxed);
+        self.demanded = !asked.is_empty();
+        self.tell(FeedEvent::Demands(asked));
+    }
+
+    /// Says that the thread goes round.
+    pub(super) fn heartbeat(&mut self) {
+        if self.demanded || self.demands.asked().next().is_some() {
+            self.tell_demands();
+        }
+        let Self { pipes, vitals, bulletin, server, .. } = self;
+        let mut sources: Vec<&str> = pipes.iter().flatten().map(|attached| attached.account.as_str()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let (published, peers) = (vitals.published.load(Relaxed), vitals.peers.load(Relaxed));
+        bulletin.heartbeat(server, &Heartbeat { published, peers, sources: &sources }, real_ns());
+        server.flush(self.now);
+    }
+
+    pub(super) fn announce_source(
+        &mut self,
+        account: &AccountId,
+        incarnation: Incarnation,
+        state: &'static str,
+        why: Option<&str>,
+    ) {
+        let (source, incarnation) = (account.as_str(), incarnation.to_string());
+        self.bulletin.source(&mut self.server, &SourceChange { source, incarnation, state, why }, real_ns());
+        self.server.flush(self.now);
+    }
+}
