@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::contract::Exchange;
 
+pub mod document;
+
 /// Longest account id, bytes.
 pub const ACCOUNT_ID_BYTES_MAX: usize = 40;
 
