@@ -3,8 +3,11 @@
 // Marked as tests, so that the lints for tests hold in its helpers too.
 #[cfg(test)]
 mod gateways {
+    mod commands;
+    mod escape;
     mod harness;
     mod hub_death;
+    mod leftover;
     mod library;
     mod manager;
     mod simulated;

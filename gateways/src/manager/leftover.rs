@@ -16,7 +16,7 @@ use super::Shared;
 use super::line::Line;
 use super::lock::{self, Found, Record};
 use super::procfs::{self, Born};
-use super::supervise::{FIRST_PAUSE, KILL_INTERVAL_MAX, pause, sweep, with};
+use super::supervise::{FIRST_PAUSE, empty, pause, with};
 use crate::clock;
 
 /// From TERM to KILL. Nobody reads what it would still say.
@@ -69,6 +69,7 @@ fn leftover(found: Found, record: Option<Record>) -> Leftover {
         lock_path: path,
         is_below: false,
         known: BTreeSet::new(),
+        is_fleeing: false,
     };
     Leftover { account, line }
 }
@@ -92,20 +93,7 @@ pub(super) async fn end(shared: Arc<Shared>, leftover: Leftover) {
         }
         pause(&mut interval).await;
     }
-    let mut interval = FIRST_PAUSE;
-    loop {
-        let (same, is_empty) = sweep(line).await;
-        line = same;
-        if is_empty {
-            break;
-        }
-        // From the second time on it counts as stuck: so not before the first had the time that a kernel takes.
-        if interval == FIRST_PAUSE || interval == KILL_INTERVAL_MAX {
-            shared.state().kill_unasked(&account, incarnation, None, clock::mono());
-            shared.changed(&account);
-        }
-        pause(&mut interval).await;
-    }
+    empty(&shared, &account, line).await;
     shared.state().forgotten(&account, incarnation);
     tracing::info!(%account, %incarnation, "nothing of the process that was left behind lives");
     shared.gone.notify_waiters();

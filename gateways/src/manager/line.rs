@@ -16,8 +16,10 @@ use super::lock;
 use super::procfs::{self, Born, FileId, Stat};
 use super::signal;
 
-/// Looks for new members, before those that were found are killed. A process that is stopped makes no more.
-const STOP_ROUNDS_MAX: usize = 8;
+/// Looks for members that were made since the first look, in one sweep.
+const LOOKS_MAX: usize = 64;
+/// So many looks in a row that find none are enough.
+const LOOKS_IN_VAIN: usize = 3;
 
 /// One worker's line.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub(super) struct Line {
     pub(super) is_below: bool,
     /// Members that were found before.
     pub(super) known: BTreeSet<Born>,
+    /// Whether the last sweep met members that were only just made.
+    pub(super) is_fleeing: bool,
 }
 
 impl Line {
@@ -71,23 +75,44 @@ impl Line {
         {
             signal::group(leader, Signal::KILL)?;
         }
-        for _ in 0..STOP_ROUNDS_MAX {
-            let before = self.known.len();
-            for member in self.members()? {
-                if self.known.insert(member) {
-                    signal::process(member, Signal::STOP)?;
-                }
-            }
-            if self.known.len() == before {
-                break;
-            }
+        let mut seen: BTreeSet<i32> = procfs::pids()?.collect();
+        for member in self.members()? {
+            self.stop(member)?;
         }
+        self.is_fleeing = self.chase(&mut seen)?;
         for member in &self.known {
             signal::process(*member, Signal::KILL)?;
         }
         self.known.retain(|member| member.lives());
         // A lock that is held though no member can be seen means that one cannot be seen.
         Ok(self.known.is_empty() && lock::is_free(&self.lock_path))
+    }
+
+    /// Stops whatever is made meanwhile, each as soon as it is seen: one that flees from process to process is never there
+    /// when a look at everything has come to its end. Says whether there was any.
+    fn chase(&mut self, seen: &mut BTreeSet<i32>) -> io::Result<bool> {
+        let since = self.leader.map_or(0, |leader| leader.start_ticks);
+        let (mut any, mut in_vain) = (false, 0);
+        for _ in 0..LOOKS_MAX {
+            let mut found = false;
+            for pid in procfs::pids()?.filter(|pid| seen.insert(*pid)) {
+                let Some(stat) = procfs::stat(pid).filter(|s| !s.is_dead && s.start_ticks >= since) else { continue };
+                if self.is_marked(pid) {
+                    self.stop(Born { pid, start_ticks: stat.start_ticks })?;
+                    found = true;
+                }
+            }
+            any |= found;
+            in_vain = if found { 0 } else { in_vain + 1 };
+            if in_vain == LOOKS_IN_VAIN {
+                break;
+            }
+        }
+        Ok(any)
+    }
+
+    fn stop(&mut self, member: Born) -> io::Result<()> {
+        if self.known.insert(member) { signal::process(member, Signal::STOP) } else { Ok(()) }
     }
 
     /// Asks every member to leave.

@@ -82,11 +82,15 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The number of every process there is, in ascending order, as they are while it is read.
+pub(super) fn pids() -> io::Result<impl Iterator<Item = i32>> {
+    let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    Ok(fs::read_dir("/proc")?.filter_map(move |entry| pid(entry.ok()?)))
+}
+
 /// Every process there is.
 pub(super) fn table() -> io::Result<BTreeMap<i32, Stat>> {
-    let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
-    let pids = fs::read_dir("/proc")?.filter_map(|entry| pid(entry.ok()?));
-    Ok(pids.filter_map(|pid| Some((pid, stat(pid)?))).collect())
+    Ok(pids()?.filter_map(|pid| Some((pid, stat(pid)?))).collect())
 }
 
 /// The children of a process. Where the kernel has no list of them, none.

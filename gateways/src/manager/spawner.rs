@@ -150,6 +150,7 @@ fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String>
         lock_path: lock.path().to_owned(),
         is_below: children.takes_in(),
         known: BTreeSet::new(),
+        is_fleeing: false,
     };
     Ok(Spawned { child, line, pidfd, commands, ticks, stderr, control })
 }

@@ -33,7 +33,11 @@ const DRAIN_WAIT: Duration = Duration::from_millis(500);
 /// While a line has members it is swept after this, then after twice as long, up to [`KILL_INTERVAL_MAX`].
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause between two sweeps.
-pub(super) const KILL_INTERVAL_MAX: Duration = Duration::from_millis(512);
+const KILL_INTERVAL_MAX: Duration = Duration::from_millis(512);
+/// Sweeps in a row without a longer pause, while a line has members that were only just made.
+const HUNTS_MAX: u32 = 500;
+/// From one report that a line is still being killed to the next.
+const TOLD_INTERVAL_MS: u64 = 1_000;
 
 /// One process.
 #[derive(Clone)]
@@ -103,14 +107,34 @@ pub(super) async fn with<T: Send + 'static>(
     }
 }
 
-/// Ends every member of a line once, and says whether there was none. Not knowing is no proof of emptiness.
-pub(super) async fn sweep(line: Line) -> (Line, bool) {
-    let (line, swept) = with(line, Line::sweep).await;
-    let is_empty = swept.unwrap_or_else(|e| {
-        tracing::error!(incarnation = %line.incarnation, "its processes cannot be looked for: {e}");
-        false
-    });
-    (line, is_empty)
+/// Ends every member of a line, again and again until there is none. It does not give up: while a member lives, no other
+/// process may be started for the account.
+pub(super) async fn empty(shared: &Shared, id: &AccountId, mut line: Line) -> Line {
+    let incarnation = line.incarnation;
+    let (mut interval, mut hunts, mut told_at) = (FIRST_PAUSE, 0, None);
+    loop {
+        let (same, swept) = with(line, Line::sweep).await;
+        line = same;
+        match swept {
+            Ok(true) => return line,
+            Ok(false) => {}
+            // Not knowing is no proof of emptiness.
+            Err(e) => tracing::error!(account = %id, %incarnation, "its processes cannot be looked for: {e}"),
+        }
+        let now = clock::mono();
+        // Told twice, it counts as stuck: so not before the first KILL had the time that a kernel takes.
+        if told_at.is_none_or(|at| now.ms_since(at) >= TOLD_INTERVAL_MS) {
+            told_at = Some(now);
+            shared.state().kill_unasked(id, incarnation, None, now);
+            shared.changed(id);
+        }
+        if line.is_fleeing && hunts < HUNTS_MAX {
+            hunts += 1;
+            tokio::time::sleep(FIRST_PAUSE).await;
+        } else {
+            pause(&mut interval).await;
+        }
+    }
 }
 
 /// Waits, twice as long the next time.
@@ -231,24 +255,11 @@ impl Watch {
 
     /// Ends whatever the dead leader left behind. The leader is not reaped before, so its group's number stays its own.
     async fn empty(&self, line: Line, leader: Pid) {
-        let mut line = Line { known: self.shared.children.kin(leader), ..line };
-        let mut interval = FIRST_PAUSE;
-        loop {
-            let (same, is_empty) = sweep(line).await;
-            line = same;
-            if is_empty {
-                break;
-            }
-            // From the second time on it counts as stuck: so not before the first had the time that a kernel takes.
-            if interval == FIRST_PAUSE || interval == KILL_INTERVAL_MAX {
-                self.shared.state().kill_unasked(&self.id, self.incarnation, None, clock::mono());
-                self.shared.changed(&self.id);
-            }
-            pause(&mut interval).await;
-        }
-        if interval > FIRST_PAUSE {
-            self.shared.children.look_after();
-        }
+        let line = Line { known: self.shared.children.kin(leader), ..line };
+        let line = empty(&self.shared, &self.id, line).await;
+        // Members that had no parent any more are the hub's children by now, and dead.
+        let children = Arc::clone(&self.shared.children);
+        with(line, move |_| children.look_after()).await;
     }
 
     /// Reaps the leader and records its end, in one step for all who look.

@@ -94,20 +94,31 @@ pub(super) fn acting(act: &'static str) -> Wanted {
 pub(super) struct Hub {
     pub(super) manager: Arc<GatewayManager>,
     pub(super) flow_root: PathBuf,
+    pub(super) lock_root: PathBuf,
     pub(super) changes: Arc<AtomicU64>,
     changed: Arc<Notify>,
     epoch: u64,
     counter: AtomicU64,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Hub {
     pub(super) fn new(program: PathBuf) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let flow_root = dir.path().join("flow");
+        let hub = Self::at(dir.path(), program);
+        Self { _dir: Some(dir), ..hub }
+    }
+
+    /// One whose files are in `dir`, where another hub's were before.
+    pub(super) fn at(dir: &Path, program: PathBuf) -> Self {
+        let (flow_root, lock_root) = (dir.join("flow"), dir.join("lock"));
         let (changed, changes) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-        let lock_root = dir.path().join("lock");
-        let config = ManagerConfig { program, flow_root: flow_root.clone(), lock_root, takes_in_children: false };
+        let config = ManagerConfig {
+            program,
+            flow_root: flow_root.clone(),
+            lock_root: lock_root.clone(),
+            takes_in_children: false,
+        };
         let (ring, count) = (Arc::clone(&changed), Arc::clone(&changes));
         let manager = GatewayManager::new(
             config,
@@ -117,7 +128,7 @@ impl Hub {
             }),
         );
         let manager = manager.expect("inside a runtime");
-        Self { manager, flow_root, changes, changed, epoch: epoch(), counter: AtomicU64::new(0), _dir: dir }
+        Self { manager, flow_root, lock_root, changes, changed, epoch: epoch(), counter: AtomicU64::new(0), _dir: None }
     }
 
     pub(super) fn launch(&self, id: &str, wanted: &Wanted) -> Launch {
@@ -201,6 +212,22 @@ pub(super) fn living(pgid: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("/proc");
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| is_member(*pid)).collect()
+}
+
+/// Something that only this test's processes have on their command line: a time to sleep.
+pub(super) fn mark() -> String {
+    format!("7{:07}{:04}", std::process::id(), epoch() % 10_000)
+}
+
+/// Process ids of those that sleep for so long.
+pub(super) fn sleeping(mark: &str) -> Vec<u32> {
+    let sleeps = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|b| *b == 0).any(|argument| argument.ends_with(mark.as_bytes()))
+    };
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| sleeps(*pid)).collect()
 }
 
 /// Whether a process is there at all, be it dead and not reaped.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mdhub_spec::account::GatewayKind;
 
-use super::harness::{act, program, vendor_library, wait_until};
+use super::harness::{act, mark, program, vendor_library, wait_until};
 
 #[expect(clippy::disallowed_methods, reason = "the test is the hub's parent")]
 fn hub(mode: &str, worker: &Path, flow_root: &Path, library: &Path) -> Command {
@@ -47,13 +47,34 @@ async fn when_the_hub_is_killed_its_worker_is_gone_within_a_second_even_if_its_p
     }
 }
 
-#[test]
-fn fifty_restarts_leak_no_descriptor_and_no_child() {
+/// Descriptors, threads, children and resident KiB of a hub after a tenth of its cycles, and after all.
+fn costs(act_name: &str, cycles: u32) -> [[usize; 4]; 2] {
     let dir = tempfile::tempdir().expect("a directory");
-    let output = hub("cycle", &act(), dir.path(), Path::new("/nonexistent.so")).output().expect("runs");
+    let mut command = hub("cycle", &act(), dir.path(), Path::new("/nonexistent.so"));
+    let output =
+        command.env("ACT", act_name).env("MARK", mark()).env("CYCLES", cycles.to_string()).output().expect("runs");
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers: Vec<usize> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-    let [before, after, children] = numbers[..] else { panic!("{text:?}") };
-    assert_eq!((after, children), (before, 0));
+    let numbers = |line: &str| line.split(' ').filter_map(|n| n.parse().ok()).collect::<Vec<usize>>().try_into();
+    let lines: Vec<[usize; 4]> = text.lines().filter_map(|line| numbers(line).ok()).collect();
+    assert!(lock_is_free(&dir.path().join("lock/ctp-main")), "{act_name}");
+    lines.try_into().unwrap_or_else(|_| panic!("{text:?}"))
+}
+
+fn lock_is_free(path: &Path) -> bool {
+    let file = File::open(path).expect("the lock's file");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[test]
+fn five_hundred_restarts_leave_no_zombie_descriptor_thread_lock_or_memory_behind() {
+    for (act_name, cycles) in [("obey", 500), ("orphan", 60)] {
+        let [early, late] = costs(act_name, cycles);
+        let ([descriptors, threads, _, memory], [descriptors_late, threads_late, children_late, memory_late]) =
+            (early, late);
+        assert_eq!((descriptors_late, children_late), (descriptors, 0), "{act_name}: {early:?} {late:?}");
+        // The runtime keeps idle threads for a while, as many as were busy at once.
+        assert!(threads_late <= threads + 2, "{act_name}: {early:?} {late:?}");
+        assert!(memory_late <= memory + 4 * 1024, "{act_name}: {early:?} {late:?}");
+    }
 }

@@ -1,22 +1,35 @@
-//! A hub that does nothing but run one worker: `gateways-hub hold|cycle PROGRAM FLOW_ROOT LIBRARY`.
+//! A hub that does nothing but run workers: `gateways-hub hold|cycle|load PROGRAM DIR LIBRARY`, with its files in DIR.
 //!
-//! `hold` prints the worker's process id, and waits to be killed. `cycle` starts and kills fifty in turn, and prints its
-//! own descriptors after the second and after the last, and the children that it has left.
+//! `hold` prints the process id of one worker, and waits to be killed. `cycle` starts and kills one, `CYCLES` times, and
+//! prints what the first tenth and all of them have cost. `load` starts and ends four at once, again and again, until it is
+//! killed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mdhub_gateways::manager::{GatewayManager, Launch, Launched, Library, ManagerConfig};
-use mdhub_spec::account::{AccountSettings, GatewayKind, MarketDataAccount, Secret};
+use mdhub_spec::account::{AccountId, AccountSettings, GatewayKind, MarketDataAccount, Secret};
 use mdhub_spec::process::Incarnation;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn account() -> Result<MarketDataAccount, Failure> {
+/// What tells the scripts what to do.
+const PASSED_ON: [&str; 3] = ["ACT", "MARK", "PROOF"];
+
+/// One hub.
+struct Hub {
+    manager: Arc<GatewayManager>,
+    library: String,
+    launches: AtomicU64,
+}
+
+fn account(id: &str) -> Result<MarketDataAccount, Failure> {
     Ok(MarketDataAccount {
-        id: "ctp-main".parse()?,
+        id: id.parse()?,
         gateway: GatewayKind::Ctp,
         settings: AccountSettings::from_json(r#"{"md_address":"tcp://127.0.0.1:1","library":"none"}"#)?,
         password: Secret::default(),
@@ -31,70 +44,120 @@ fn account() -> Result<MarketDataAccount, Failure> {
     })
 }
 
-/// No two hubs start at the same time.
-fn incarnation(counter: u64) -> Incarnation {
-    Incarnation { epoch: u64::from(std::process::id()), counter }
-}
-
-async fn start(manager: &GatewayManager, counter: u64, library: &str) -> Result<Launched, Failure> {
-    let env = std::env::vars().filter(|(name, _)| name == "ACT").collect::<BTreeMap<_, _>>();
-    let launch = Launch {
-        account: account()?,
-        incarnation: incarnation(counter),
-        after: (counter > 1).then(|| incarnation(counter - 1)),
-        library: Library { path: library.into(), sha256: None, env },
-        contracts: Vec::new(),
-    };
-    Ok(manager.start(launch).await?)
-}
-
-fn descriptors() -> Result<usize, Failure> {
-    Ok(std::fs::read_dir("/proc/self/fd")?.count())
-}
-
-fn children() -> Result<usize, Failure> {
-    let mut count = 0;
-    for task in std::fs::read_dir("/proc/self/task")? {
-        count += std::fs::read_to_string(task?.path().join("children"))?.split_whitespace().count();
+impl Hub {
+    async fn start(&self, id: &str) -> Result<(Launched, Incarnation), Failure> {
+        let env = std::env::vars().filter(|(name, _)| PASSED_ON.contains(&name.as_str())).collect::<BTreeMap<_, _>>();
+        let account = account(id)?;
+        // No two hubs start at the same time.
+        let epoch = u64::from(std::process::id());
+        let incarnation = Incarnation { epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
+        let launch = Launch {
+            after: self.manager.observe().remove(&account.id).and_then(|view| view.last_incarnation()),
+            account,
+            incarnation,
+            library: Library { path: (&self.library).into(), sha256: None, env },
+            contracts: Vec::new(),
+        };
+        Ok((self.manager.start(launch).await?, incarnation))
     }
-    Ok(count)
-}
 
-async fn cycle(manager: &GatewayManager, library: &str) -> Result<(), Failure> {
-    let id = account()?.id;
-    let mut before = 0;
-    for counter in 1..=50 {
-        drop(start(manager, counter, library).await?);
-        manager.kill(&id, incarnation(counter))?;
-        while manager.observe().get(&id).is_some_and(|view| view.process.is_some()) {
+    /// Waits until an account has no process.
+    async fn free(&self, id: &AccountId) {
+        while self.manager.observe().get(id).is_some_and(|view| view.process.is_some()) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        if counter == 2 {
-            before = descriptors()?;
+    }
+
+    async fn end(&self, id: &str, incarnation: Incarnation) -> Result<(), Failure> {
+        let id: AccountId = id.parse()?;
+        self.manager.kill(&id, incarnation)?;
+        self.free(&id).await;
+        Ok(())
+    }
+
+    async fn cycle(&self) -> Result<(), Failure> {
+        let cycles: u64 = std::env::var("CYCLES")?.parse()?;
+        for cycle in 1..=cycles {
+            let (_, incarnation) = self.start("ctp-main").await?;
+            self.end("ctp-main", incarnation).await?;
+            if cycle == cycles / 10 {
+                println!("{}", Cost::now()?);
+            }
+        }
+        println!("{}", Cost::now()?);
+        Ok(())
+    }
+
+    async fn load(self: Arc<Self>, id: String) -> Result<(), Failure> {
+        loop {
+            self.free(&id.parse()?).await;
+            let (_, incarnation) = self.start(&id).await?;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            self.end(&id, incarnation).await?;
         }
     }
-    println!("{before} {} {}", descriptors()?, children()?);
-    Ok(())
 }
 
-#[tokio::main]
+/// What a hub takes up.
+struct Cost {
+    descriptors: usize,
+    threads: usize,
+    children: usize,
+    resident_kib: u64,
+}
+
+impl Cost {
+    fn now() -> Result<Self, Failure> {
+        let mut children = 0;
+        for task in std::fs::read_dir("/proc/self/task")? {
+            children += std::fs::read_to_string(task?.path().join("children"))?.split_whitespace().count();
+        }
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        Ok(Self {
+            descriptors: std::fs::read_dir("/proc/self/fd")?.count(),
+            threads: std::fs::read_dir("/proc/self/task")?.count(),
+            children,
+            resident_kib: resident.trim().trim_end_matches(" kB").parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {}", self.descriptors, self.threads, self.children, self.resident_kib)
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, mode, program, flow_root, library] = args.as_slice() else {
-        return Err("usage: gateways-hub hold|cycle PROGRAM FLOW_ROOT LIBRARY".into());
+    let [_, mode, program, dir, library] = args.as_slice() else {
+        return Err("usage: gateways-hub hold|cycle|load PROGRAM DIR LIBRARY".into());
     };
-    let flow_root = Path::new(flow_root);
+    let dir = Path::new(dir);
     let config = ManagerConfig {
         program: Path::new(program).into(),
-        flow_root: flow_root.into(),
-        lock_root: flow_root.join("lock"),
+        flow_root: dir.join("flow"),
+        lock_root: dir.join("lock"),
         takes_in_children: true,
     };
     let manager = GatewayManager::new(config, Arc::new(|_| ()))?;
-    if mode == "cycle" {
-        return cycle(&manager, library).await;
+    let hub = Arc::new(Hub { manager, library: library.clone(), launches: AtomicU64::new(0) });
+    match mode.as_str() {
+        "hold" => {
+            let (launched, _) = hub.start("ctp-main").await?;
+            println!("{}", launched.pid);
+            std::future::pending().await
+        }
+        "cycle" => hub.cycle().await,
+        "load" => {
+            let loads = (0..4).map(|n| tokio::spawn(Arc::clone(&hub).load(format!("load-{n}"))));
+            for load in loads.collect::<Vec<_>>() {
+                load.await??;
+            }
+            Ok(())
+        }
+        other => Err(format!("{other}: hold, cycle or load").into()),
     }
-    let launched = start(&manager, 1, library).await?;
-    println!("{}", launched.pid);
-    std::future::pending().await
 }
