@@ -78,6 +78,9 @@ pub(crate) struct CheckArgs {
     /// The settings file
     #[arg(long, env = "MDHUB_CONFIG", default_value = "mdhub.yaml")]
     pub(crate) config: PathBuf,
+    /// Also print when each product trades on this trading day, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) trading_day: Option<jiff::civil::Date>,
 }
 
 #[derive(Debug, Args)]

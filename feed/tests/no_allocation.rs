@@ -17,6 +17,7 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use mdhub_spec::raw_tick::{RawTick, field};
+    use mdhub_spec::settings::Rule;
     use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
     use super::client;
@@ -72,12 +73,18 @@ mod tests {
             fronts[0].deliver(&record("IF2612", second - 1, 9_999));
             fronts[0].deliver(&record("au2702", second, 1));
             fronts[0].deliver(&RawTick { update_time: field(b"99:99:99"), ..record("IF2612", second, 1) });
+            fronts[0].deliver(&RawTick { update_time: field(b"12:10:00"), ..record("IF2612", second, 1) });
+            // Later than the last tick, and of less volume.
+            fronts[0].deliver(&RawTick { update_ms: 500.into(), ..record("rb2701", second, 0) });
         }
     }
 
     #[test]
     fn a_warm_feed_allocates_nothing_for_a_tick() {
-        let mut rig = Rig::start(config());
+        // So few that old ones make room for new ones.
+        let mut config = config();
+        config.engine.cleansing.quarantine_max = 500;
+        let mut rig = Rig::start(config);
         let both = slots(&[0, 1]);
         rig.route(&[("IF2612.CFFEX", both), ("MA705.CZCE", both), ("rb2701.SHFE", both)]);
         let mut fronts = [rig.ctp(0), rig.ctp(1)];
@@ -98,5 +105,8 @@ mod tests {
         assert_eq!(rig.feed().vitals().delivered.load(Relaxed), 3 * 1_200);
         let late_unique = fronts[1].vitals.total(|e| &e.late_unique);
         assert_eq!((late_unique, fronts[0].vitals.total(|e| &e.late)), (1_200, 1_200));
+        let rejected = |rule| rig.feed().rule_vitals().rejected(rule);
+        let of_every_kind = [Rule::UnknownContract, Rule::BadTime, Rule::OutOfSession, Rule::VolumeBackwards];
+        assert_eq!(of_every_kind.map(rejected), [1_200; 4]);
     }
 }

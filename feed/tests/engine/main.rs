@@ -1,0 +1,12 @@
+//! The engine from outside: what becomes of a record, with time as an argument.
+
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod quarantine;
+#[cfg(test)]
+mod sources;
+#[cfg(test)]
+mod state;
