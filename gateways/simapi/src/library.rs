@@ -349,11 +349,13 @@ impl Library {
     }
 
     fn answer_instruments(&mut self, asked: Asked, codes: &[Vec<u8>]) {
+        // One moment for all of them: each one's last snapshot comes before anybody's next.
+        let now_ns = real_ns();
         for (i, code) in codes.iter().enumerate() {
             let is_last = i + 1 == codes.len();
             let info = match asked {
                 _ if self.user.is_none() => Some(not_logged_in()),
-                Asked::Subscribe => self.subscribe(code, is_last),
+                Asked::Subscribe => self.subscribe(code, is_last, now_ns),
                 Asked::Unsubscribe => {
                     self.feed.unsubscribe(code);
                     Some(fine())
@@ -368,8 +370,7 @@ impl Library {
     }
 
     /// The answer, if it comes now.
-    fn subscribe(&mut self, code: &[u8], is_last: bool) -> Option<RspInfo> {
-        let now_ns = real_ns();
+    fn subscribe(&mut self, code: &[u8], is_last: bool, now_ns: i64) -> Option<RspInfo> {
         let answer = self.addresses.get_mut(self.at).map_or(Answer::Now, |r| r.play.subscription(code, now_ns));
         let is_known = match &answer {
             Answer::Refused(error, text) => return Some(record::rsp_info(*error, text)),
