@@ -6,9 +6,11 @@
 //! |---|---|
 //! | [`vendor`] | the hand-made binding to the vendor's market-data library, CTP and SOPT |
 //! | [`worker`] | the process that runs a vendor library and hands its ticks to the hub |
-//! | [`manager`] | the only place that spawns and signals processes |
+//! | [`probe`] | a login test by hand, in a throw-away worker |
+//! | [`manager`] | supervises the workers: the only other place that spawns and signals processes |
 
 mod clock;
 pub mod manager;
+pub mod probe;
 pub mod vendor;
 pub mod worker;

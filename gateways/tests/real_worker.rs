@@ -6,6 +6,7 @@
 mod real_worker {
     mod limits;
     mod listeners;
+    mod probe;
     mod real_libraries;
     mod reconnects;
     mod refusals;

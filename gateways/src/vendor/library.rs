@@ -155,14 +155,22 @@ fn missing(path: &Path, library: &libloading::Library, layout: &Layout, symbol: 
     }
 }
 
-fn check_file(path: &Path, sha256: Option<&str>) -> Result<(), LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
-    let Some(expected) = sha256 else { return std::fs::metadata(path).map(|_| ()).map_err(read) };
-    let bytes = std::fs::read(path).map_err(read)?;
-    let found = Sha256::digest(&bytes).iter().fold(String::new(), |mut hex, byte| {
+/// The SHA-256 of a file, in lower-case hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    Ok(Sha256::digest(&bytes).iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    });
+    }))
+}
+
+fn check_file(path: &Path, expected: Option<&str>) -> Result<(), LoadError> {
+    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    let Some(expected) = expected else { return std::fs::metadata(path).map(|_| ()).map_err(read) };
+    let found = sha256(path).map_err(read)?;
     if found.eq_ignore_ascii_case(expected.trim()) {
         Ok(())
     } else {

@@ -87,7 +87,7 @@ fn an_unknown_version_of_the_library_is_used_and_said_to_be_unknown() {
     assert!(!places.is_empty(), "the library does not hold its version");
     places.into_iter().for_each(|at| bytes[at..at + known.len()].copy_from_slice(patched));
     std::fs::write(&copy, bytes).expect("written");
-    let mut wanted = Wanted::new(CTP, &copy, &[front.address.clone()]);
+    let mut wanted = Wanted::new(CTP, &copy, std::slice::from_ref(&front.address));
     wanted.start.limits = Limits { disconnects_max: 3, ..PATIENT };
     let end = wanted.start().end();
     end.left(EXIT_DISCONNECTS, 20, &["0x1001"]);

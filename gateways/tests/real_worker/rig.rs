@@ -21,7 +21,7 @@ pub(super) const PASSWORD: &str = "hunter2-never-seen";
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A program of this crate's examples, which cargo builds beside its tests.
-fn program(name: &str) -> PathBuf {
+pub(super) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this program has a path");
     let path = test.parent().and_then(Path::parent).expect("target/debug/deps").join("examples").join(name);
     assert!(path.is_file(), "{} is not built: run the tests of the whole package", path.display());
