@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     path: PathBuf,
     stamp: Option<Stamp>,
     text: String,
+    /// What was wrong at the last look, and is not said yet: the file may be in the middle of being written.
+    suspicion: String,
     /// Said already.
     complaint: String,
 }
@@ -28,10 +30,16 @@ pub(crate) struct Watch {
 impl Watch {
     /// Of a file of which nothing is known yet.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), stamp: None, text: String::new(), complaint: String::new() }
+        Self {
+            path: path.to_owned(),
+            stamp: None,
+            text: String::new(),
+            suspicion: String::new(),
+            complaint: String::new(),
+        }
     }
 
-    /// The world, if the file is another one and good; what is wrong with it is said once on stderr.
+    /// The world, if the file is another one and good; what is wrong with it at two looks is said once on stderr.
     pub(crate) fn look(&mut self, now_ns: i64) -> Option<World> {
         match self.changed(now_ns) {
             Ok(None) => None,
@@ -48,11 +56,12 @@ impl Watch {
         let found = fs::metadata(&self.path)?;
         let changed_ns = found.ctime().saturating_mul(1_000_000_000).saturating_add(found.ctime_nsec());
         let stamp = (found.dev(), found.ino(), found.size(), changed_ns);
-        if self.stamp == Some(stamp) && now_ns - changed_ns > YOUNG_NS {
+        if self.stamp == Some(stamp) && now_ns - changed_ns > YOUNG_NS && self.suspicion.is_empty() {
             return Ok(None);
         }
         let text = fs::read_to_string(&self.path)?;
-        let is_new = self.stamp.is_none() || text != self.text || !self.complaint.is_empty();
+        let is_bad = !(self.suspicion.is_empty() && self.complaint.is_empty());
+        let is_new = self.stamp.is_none() || text != self.text || is_bad;
         self.stamp = Some(stamp);
         Ok(is_new.then_some(text))
     }
@@ -60,6 +69,7 @@ impl Watch {
     fn judge(&mut self) -> Option<World> {
         match World::read(&self.path, &self.text) {
             Ok(world) => {
+                self.suspicion.clear();
                 self.complaint.clear();
                 Some(world)
             }
@@ -68,7 +78,10 @@ impl Watch {
     }
 
     fn complain<T>(&mut self, why: String) -> Option<T> {
-        if why != self.complaint {
+        if why != self.suspicion {
+            self.suspicion = if why == self.complaint { String::new() } else { why };
+        } else {
+            self.suspicion.clear();
             eprintln!("mdhub-sim: {why}; the last good world stays in force");
             self.complaint = why;
         }
@@ -115,7 +128,7 @@ mod tests {
         }
         assert!(watch.complaint.contains("unknown field `seeds`"), "{}", watch.complaint);
         fs::remove_file(&path).expect("removed");
-        assert_eq!(seed(&mut watch, LATER_NS), None);
+        assert_eq!((seed(&mut watch, LATER_NS), seed(&mut watch, LATER_NS)), (None, None));
         assert!(watch.complaint.contains("No such file"), "{}", watch.complaint);
         fs::write(&path, r#"{"seed":1}"#).expect("written");
         assert_eq!((seed(&mut watch, LATER_NS), watch.complaint.as_str()), (Some(1), ""));
