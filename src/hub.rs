@@ -104,6 +104,7 @@ pub(crate) async fn run(
     let feed = Arc::new(feed);
     let queue = control::Queue::default();
     let manager = start_manager(&data, &queue)?;
+    manager.set_limits(loaded.settings.health.worker);
     let outbox = outbox::start(store.clone());
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::contract::Contract;
-use mdhub_spec::frame::{self, Command, PROTOCOL_VERSION, Start};
+use mdhub_spec::frame::{self, Command, Limits, PROTOCOL_VERSION, Start};
 use mdhub_spec::process::{GatewayView, Incarnation};
 use rustix::process::Signal;
 use thiserror::Error;
@@ -184,6 +184,8 @@ type Changed = Arc<dyn Fn(&AccountId) + Send + Sync>;
 /// Supervises every gateway process.
 pub struct GatewayManager {
     config: ManagerConfig,
+    /// When a worker gives up; those that are started from now on get it.
+    limits: Mutex<Limits>,
     spawner: Spawner,
     shared: Arc<Shared>,
 }
@@ -236,7 +238,12 @@ impl GatewayManager {
             shared.state().left_over(&leftover, clock::mono());
             tokio::spawn(leftover::end(Arc::clone(&shared), leftover));
         }
-        Ok(Arc::new(Self { config, spawner, shared }))
+        Ok(Arc::new(Self { config, limits: Mutex::default(), spawner, shared }))
+    }
+
+    /// Workers that are started from now on give up at these limits.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     /// Starts a process. It goes on even if the returned future is dropped.
@@ -283,7 +290,7 @@ impl GatewayManager {
             library_sha256: launch.library.sha256.clone(),
             flow_dir: flow_dir.to_string_lossy().into_owned(),
             contracts: launch.contracts.clone(),
-            limits: frame::Limits::default(),
+            limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
             session_open: false,
         };
         let mut command = Command::Start(Box::new(start));
