@@ -9,9 +9,11 @@
 mod control;
 mod deliveries;
 mod desired;
+mod market;
 mod outbox;
 mod pipes;
 mod slots;
+mod status;
 mod vitals;
 mod watch;
 
@@ -112,6 +114,7 @@ pub(crate) async fn run(
     let watcher = tokio::spawn(watch::run(store, control.clone(), stopped.clone()));
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
+    let statuses = tokio::spawn(status::run(data.clone(), control.documents(), stopped.clone()));
     let reporter = tokio::spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
     let web = tokio::spawn(mdhub_api::serve(http.0, health(feed.clone()), ended(stopped)));
 
@@ -127,7 +130,7 @@ pub(crate) async fn run(
         let _ = stop.send(true);
         let _ = controller.await;
         manager.shutdown(grace).await;
-        let _ = tokio::join!(watcher, reporter, web);
+        let _ = tokio::join!(watcher, reporter, statuses, web);
         outbox.close().await;
     };
     tokio::select! {

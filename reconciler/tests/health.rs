@@ -452,3 +452,19 @@ fn where_the_market_is_closed_nothing_runs_and_nothing_is_wrong() {
         wake    in 90000 ms
     "#]]);
 }
+
+#[test]
+fn a_process_that_lost_its_tick_pipe_is_ended() {
+    let lost = |ms| Scenario::new().process("ctp-main", ProcessView { ticks_ended_at: Some(ago(ms)), ..ready(1) });
+    lost(500).check(&expect![[r#"
+        status  ctp-main Healthy: 1 of 1 contracts accepted
+        route   rb2701.SHFE <- [ctp-main]
+        wake    in 1500 ms
+    "#]]);
+    lost(2_000).check(&expect![[r#"
+        action  terminate ctp-main 7.1, which is sick
+        status  ctp-main Stopping: its tick pipe has ended; TERM now
+        route   rb2701.SHFE <- [ctp-main]
+        wake    in 9000 ms
+    "#]]);
+}

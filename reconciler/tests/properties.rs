@@ -23,6 +23,7 @@ const POLICY: Policy = Policy {
     term_grace_ms: 50,
     kill_repeat_ms: 30,
     silence_ms: 100,
+    pipe_grace_ms: 25,
     backoff_min_ms: 10,
     backoff_max_ms: 80,
     login_backoff_min_ms: 40,
@@ -88,11 +89,11 @@ prop_compose! {
         counter in 0..9_u64, started_at in instant(), fingerprint in fingerprint(), restart_generation in 0..2_u64,
         ending in ending(), hello_at in option::of(instant()), front in front(), ready_at in option::of(instant()),
         heartbeat_at in option::of(instant()), acknowledged in any::<u32>(),
-        protocol_mismatch in option::weighted(0.1, 2..4_u32),
+        protocol_mismatch in option::weighted(0.1, 2..4_u32), ticks_ended_at in option::weighted(0.2, instant()),
     ) -> ProcessView {
         ProcessView {
             fingerprint, restart_generation, ending, hello_at, front, ready_at, heartbeat_at, acknowledged,
-            protocol_mismatch, ..views::process(counter, started_at)
+            protocol_mismatch, ticks_ended_at, ..views::process(counter, started_at)
         }
     }
 }

@@ -23,7 +23,8 @@ use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::ports::SetAside;
 use mdhub_spec::process::{GatewayView, Incarnation};
-use mdhub_spec::time::Mono;
+use mdhub_spec::time::{Mono, Now};
+use serde_json::Value;
 use tokio::sync::watch as tokio_watch;
 use tracing::{error, info, warn};
 
@@ -32,9 +33,11 @@ use crate::settings_file::LoadedSettings;
 
 use super::deliveries::{self, Garbage};
 use super::desired::{DesiredState, Fixed, in_force};
+use super::market::{self, Market};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
+use super::status;
 use news::Told;
 
 /// What the controller's queue holds.
@@ -81,6 +84,11 @@ struct State {
     garbage: Garbage,
     /// Processes that were ended for being sick.
     ended_sick: BTreeSet<Incarnation>,
+    /// What each worker was last told of its session.
+    sessions: BTreeMap<AccountId, (Incarnation, bool)>,
+    market: Market,
+    /// When that was looked up, milliseconds since the epoch.
+    market_at_ms: i64,
     looked_at: Mono,
     watching_since: Mono,
 }
@@ -114,6 +122,8 @@ pub(crate) struct Control {
     queue: Queue,
     launches: AtomicU64,
     state: Mutex<State>,
+    /// What the status file says.
+    documents: tokio_watch::Sender<Arc<Value>>,
     /// Route tables reach the feed in the order of their revisions.
     routing: tokio::sync::Mutex<()>,
 }
@@ -139,8 +149,14 @@ impl Control {
             queue,
             launches: AtomicU64::new(0),
             state: Mutex::new(state),
+            documents: tokio_watch::Sender::new(Arc::new(Value::Null)),
             routing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// What the status file is to say, whenever it changes.
+    pub(crate) fn documents(&self) -> tokio_watch::Receiver<Arc<Value>> {
+        self.documents.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -164,6 +180,7 @@ impl Control {
         // Of accounts that are gone nothing is kept longer than the manager keeps it.
         state.vitals.retain(|id, _| busy.contains(id) || accounts.iter().any(|a| a.id == *id));
         state.told.forget(|id| views.contains_key(id));
+        state.sessions.retain(|id, _| views.contains_key(id));
         state.desired = Some(Arc::new(DesiredState::new(&self.fixed, &state.slots, accounts)));
         drop(state);
         self.queue.wake(Key::Hub);
@@ -226,10 +243,42 @@ impl Control {
         }
         state.looked_at = now.mono;
         let desired = state.desired.clone()?;
+        self.look_at_the_market(&mut state, now);
         let observed = self.observed(&mut state, gateways, now.mono);
         drop(state);
         let plan = plan(&desired.desired, &observed, now);
         Some((desired, observed, plan))
+    }
+
+    fn look_at_the_market(&self, state: &mut State, now: Now) {
+        if self.fixed.always_open {
+            let watched = self.fixed.canaries.iter().map(|canary| (canary.exchange(), self.started_at));
+            state.market = Market { open: watched.collect(), ..Market::default() };
+        } else if !(state.market_at_ms..state.market.until_ms).contains(&now.wall_ms()) {
+            // Also when the wall clock was set back.
+            state.market = market::at(&self.fixed.calendar, self.fixed.contracts.iter(), &self.fixed.canaries, now);
+            state.market_at_ms = now.wall_ms();
+        }
+    }
+
+    /// Tells each worker whether silence counts.
+    fn tell_sessions(&self, observed: &Observed) {
+        for (id, view) in &observed.gateways {
+            let Some(process) = view.process.as_ref().filter(|p| p.hello_at.is_some()) else { continue };
+            let mut state = self.state();
+            let desired = state.desired.clone();
+            let kind = desired.as_ref().and_then(|d| d.accounts.get(id)).map(|account| account.gateway);
+            let is_open = kind.is_some_and(|kind| observed.open.keys().any(|exchange| kind.serves(*exchange)));
+            if state.sessions.insert(id.clone(), (process.incarnation, is_open)) == Some((process.incarnation, is_open))
+            {
+                continue;
+            }
+            drop(state);
+            // One that takes no commands is cut by the manager.
+            if let Err(refused) = self.manager.session(id, process.incarnation, is_open) {
+                warn!("{refused}");
+            }
+        }
     }
 
     /// All that the planner wants to know of what is there.
@@ -245,8 +294,8 @@ impl Control {
         Observed {
             attached: state.pipes.all(),
             watching_since: state.watching_since,
-            open: self.fixed.watched.iter().map(|exchange| (*exchange, self.started_at)).collect(),
-            closed: BTreeMap::new(),
+            open: state.market.open.clone(),
+            closed: state.market.closed.clone(),
             deliveries: state.vitals.iter().map(|(id, of)| (id.clone(), deliveries::last_ticks(of))).collect(),
             garbage: state.garbage.since().clone(),
             ended_sick: state.ended_sick.clone(),
@@ -258,6 +307,13 @@ impl Control {
         let resync = Duration::from_millis(RESYNC_MS);
         let Some((_, observed, plan)) = self.plan() else { return Ok(resync) };
         self.tell(&observed, &plan, clock::now().mono);
+        let document = status::document(&observed, &plan);
+        self.documents.send_if_modified(|last| {
+            let is_new = **last != document;
+            *last = Arc::new(document);
+            is_new
+        });
+        self.tell_sessions(&observed);
         // First of all: a feed that takes no commands does not keep a process from being ended.
         for action in &plan.actions {
             self.queue.wake(Key::Account(action.account().clone()));

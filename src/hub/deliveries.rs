@@ -104,6 +104,8 @@ mod tests {
             heartbeat_at: None,
             acknowledged: 0,
             ring_dropped: 0,
+            log_lines_dropped: 0,
+            ticks_ended_at: None,
         };
         BTreeMap::from([("a".parse().expect("a slug"), GatewayView { process: Some(process), exits: vec![] })])
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mdhub_gateways::manager::Library;
 use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
-use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::calendar::MarketCalendar;
+use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::SOURCES_MAX;
 use mdhub_spec::ports::SetAside;
 
@@ -19,8 +20,10 @@ pub(crate) struct Fixed {
     pub(crate) libraries: BTreeMap<String, Library>,
     pub(crate) policy: Policy,
     pub(crate) refused_codes: BTreeSet<i32>,
-    /// Exchanges that have a canary, where the market never closes.
-    pub(crate) watched: BTreeSet<Exchange>,
+    /// What always ticks in its section.
+    pub(crate) canaries: Vec<Contract>,
+    pub(crate) always_open: bool,
+    pub(crate) calendar: MarketCalendar,
 }
 
 impl From<&LoadedSettings> for Fixed {
@@ -30,11 +33,9 @@ impl From<&LoadedSettings> for Fixed {
             libraries: loaded.libraries.clone(),
             policy: Policy::from(&loaded.settings.health),
             refused_codes: loaded.settings.health.login_refused_codes.clone(),
-            watched: if loaded.settings.calendar.always_open {
-                loaded.settings.canaries.list.iter().map(Contract::exchange).collect()
-            } else {
-                BTreeSet::new()
-            },
+            canaries: loaded.settings.canaries.list.clone(),
+            always_open: loaded.settings.calendar.always_open,
+            calendar: MarketCalendar::of(&loaded.settings.calendar),
         }
     }
 }
@@ -120,7 +121,9 @@ mod tests {
             libraries: BTreeMap::new(),
             policy: Policy::default(),
             refused_codes: BTreeSet::new(),
-            watched: BTreeSet::new(),
+            canaries: vec![],
+            always_open: true,
+            calendar: MarketCalendar::shipped(),
         };
         let before = DesiredState::new(&fixed, &Slots::default(), vec![account("a"), account("b"), account("c")]);
         let aside = ["b", "never-read", "(row 7)"].map(|id| SetAside { id: id.into(), why: "nonsense".into() });

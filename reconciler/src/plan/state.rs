@@ -17,6 +17,8 @@ pub struct Policy {
     pub kill_repeat_ms: u64,
     /// A process that has not been heard of for this long is sick: neither Hello after its start, nor a heartbeat since.
     pub silence_ms: u64,
+    /// A process whose tick pipe has ended is given so long to end itself.
+    pub pipe_grace_ms: u64,
     /// Backoff after the first exit; it doubles with each further one.
     pub backoff_min_ms: u64,
     /// Backoff grows no further than this; jitter adds up to a quarter on top.
@@ -48,8 +50,8 @@ const SILENCE_MS: u64 = 10_000;
 const CRASH_EXITS: u32 = 5;
 const CRASH_WINDOW_MS: u64 = 600_000;
 
-/// The shortest pause between two logins that a front refuses.
-const LOGIN_BACKOFF_MIN_MS: u64 = 30_000;
+/// A pipe and its process end together, within milliseconds.
+const PIPE_GRACE_MS: u64 = 2_000;
 
 /// Illiquid contracts tick now and then; a source that brought one within a minute still delivers.
 const DELIVERING_MS: u64 = 60_000;
@@ -63,9 +65,10 @@ impl From<&Health> for Policy {
             term_grace_ms: health.term_grace_ms,
             kill_repeat_ms: KILL_REPEAT_MS,
             silence_ms: SILENCE_MS,
+            pipe_grace_ms: PIPE_GRACE_MS,
             backoff_min_ms: health.backoff_min_ms,
             backoff_max_ms: health.backoff_max_ms,
-            login_backoff_min_ms: LOGIN_BACKOFF_MIN_MS,
+            login_backoff_min_ms: health.login_backoff_min_ms,
             stable_ms: health.stable_ms,
             canary_silence_ms: health.canary_silence_ms,
             cool_down_ms: health.cool_down_ms,

@@ -284,6 +284,7 @@ fn cause_text(cause: Cause) -> String {
         Cause::RestartAsked => "a restart was asked for".to_owned(),
         Cause::ProtocolMismatch(version) => mismatch_text(version),
         Cause::Silent => "the worker is not heard of".to_owned(),
+        Cause::NoPipe => "its tick pipe has ended".to_owned(),
         Cause::Closed => "its market is closed".to_owned(),
         Cause::Sick(ailment) => ailment_text(ailment).to_owned(),
     }

@@ -24,6 +24,8 @@ pub(super) enum Cause {
     ProtocolMismatch(u32),
     /// It is not heard of.
     Silent,
+    /// Its tick pipe has ended, but it lives on.
+    NoPipe,
     /// Its market is closed.
     Closed,
     /// Its worker lives, but what it delivers is nothing, or rubbish.
@@ -33,7 +35,7 @@ pub(super) enum Cause {
 impl Cause {
     /// Whether it is the process's own fault: its end then counts for the backoff.
     pub(super) const fn is_fault(self) -> bool {
-        matches!(self, Self::Sick(_) | Self::Silent)
+        matches!(self, Self::Sick(_) | Self::Silent | Self::NoPipe)
     }
 }
 
@@ -84,7 +86,8 @@ impl<'a> Verdict<'a> {
             Self::Rest(_) | Self::Keep(..) | Self::End { .. } | Self::Start | Self::Blocked(_) => None,
         };
         let silent = self.process().map(|process| silent_at(policy, process, watching_since));
-        step.into_iter().chain(silent).filter(|due| *due > now).min()
+        let pipe = self.process().and_then(|process| pipe_missed_at(policy, process));
+        step.into_iter().chain(silent).chain(pipe).filter(|due| *due > now).min()
     }
 }
 
@@ -109,6 +112,7 @@ pub(super) fn judge<'a>(
     let cause = unwanted
         .or_else(|| wanted.and_then(|account| misfit(account, process)))
         .or(is_silent.then_some(Cause::Silent))
+        .or(pipe_missed_at(policy, process).is_some_and(|at| at <= now).then_some(Cause::NoPipe))
         .or_else(|| match health {
             _ if !health.is_over(now) => None,
             Health::Sick { ailment, .. } => Some(Cause::Sick(ailment)),
@@ -133,6 +137,11 @@ pub(super) fn is_sick(policy: &Policy, process: &ProcessView, watching_since: Mo
 
 fn silent_at(policy: &Policy, process: &ProcessView, watching_since: Mono) -> Mono {
     process.heard_at().max(watching_since).plus_ms(policy.silence_ms)
+}
+
+/// When a process that lives on without a tick pipe is no longer just about to end.
+fn pipe_missed_at(policy: &Policy, process: &ProcessView) -> Option<Mono> {
+    process.ticks_ended_at.map(|at| at.plus_ms(policy.pipe_grace_ms))
 }
 
 /// Whether a process was launched with what the account is now.

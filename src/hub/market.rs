@@ -1,0 +1,176 @@
+//! What the calendar says about the markets of the hub's contracts: which kinds of gateway are to run, and which exchanges
+//! are watched by their canaries now.
+
+use std::collections::BTreeMap;
+
+use mdhub_spec::account::GatewayKind;
+use mdhub_spec::calendar::{MarketCalendar, Phase};
+use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::product::ProductId;
+use mdhub_spec::time::{Mono, NS_PER_MS, Now};
+
+/// Gateways are up so long before the first auction or section.
+const LEAD_MS: i64 = 30 * 60_000;
+/// A pause that is no longer than this is sat through: lunch, but not the afternoon.
+const PAUSE_MS_MAX: i64 = 2 * 3_600_000;
+
+/// The markets, from one instant until another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Market {
+    /// Exchanges with a canary in its section, since when.
+    pub(crate) open: BTreeMap<Exchange, Mono>,
+    /// Kinds that are not to run, and when they are again.
+    pub(crate) closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// Milliseconds since the epoch from which this is out of date.
+    pub(crate) until_ms: i64,
+}
+
+/// The markets at `now`.
+pub(crate) fn at<'a>(
+    calendar: &MarketCalendar,
+    contracts: impl Iterator<Item = &'a Contract>,
+    canaries: &'a [Contract],
+    now: Now,
+) -> Market {
+    let ms = now.wall_ms();
+    let mut products: BTreeMap<GatewayKind, Vec<ProductId>> = BTreeMap::new();
+    for contract in contracts.chain(canaries) {
+        let kind = if GatewayKind::Ctp.serves(contract.exchange()) { GatewayKind::Ctp } else { GatewayKind::Sopt };
+        let known = products.entry(kind).or_default();
+        let product = calendar.listing(contract).product;
+        if !known.contains(&product) {
+            known.push(product);
+        }
+    }
+    let mut market = Market { until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
+    for (kind, products) in products {
+        let looks: Vec<Look> = products.iter().map(|product| look(calendar, *product, ms)).collect();
+        market.until_ms = looks.iter().map(|look| look.until_ms).chain([market.until_ms]).min().unwrap_or(ms);
+        if !looks.iter().any(|look| look.runs) {
+            let again = looks.iter().filter_map(|look| look.runs_from_ms).min();
+            market.closed.insert(kind, again.map(|at_ms| mono(now, at_ms)));
+        }
+    }
+    for canary in canaries {
+        let section = calendar.section_at(calendar.listing(canary).product, ms);
+        market.until_ms = market.until_ms.min(section.until_ms);
+        if section.phase == Phase::Open {
+            let since = mono(now, section.from_ms);
+            let known = market.open.entry(canary.exchange()).or_insert(since);
+            *known = since.min(*known);
+        }
+    }
+    market
+}
+
+/// What a product asks for.
+struct Look {
+    runs: bool,
+    /// When it runs again, where it does not.
+    runs_from_ms: Option<i64>,
+    /// Until when this holds.
+    until_ms: i64,
+}
+
+fn look(calendar: &MarketCalendar, product: ProductId, ms: i64) -> Look {
+    let section = calendar.section_at(product, ms);
+    if section.phase != Phase::Closed {
+        return Look { runs: true, runs_from_ms: None, until_ms: section.until_ms };
+    }
+    let Some(opens_ms) = calendar.next_boundary(product, ms) else {
+        return Look { runs: false, runs_from_ms: None, until_ms: section.until_ms };
+    };
+    let is_pause =
+        calendar.previous_boundary(product, ms).is_some_and(|closed_ms| opens_ms - closed_ms <= PAUSE_MS_MAX);
+    let runs_from_ms = opens_ms - LEAD_MS;
+    if is_pause || runs_from_ms <= ms {
+        Look { runs: true, runs_from_ms: None, until_ms: opens_ms }
+    } else {
+        Look { runs: false, runs_from_ms: Some(runs_from_ms), until_ms: runs_from_ms }
+    }
+}
+
+/// The instant of `CLOCK_MONOTONIC` that `ms` (since the epoch) is, or was.
+fn mono(now: Now, ms: i64) -> Mono {
+    let ahead_ns = (ms - now.wall_ms()).saturating_mul(NS_PER_MS.cast_signed());
+    Mono(now.mono.0.saturating_add_signed(ahead_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beijing time, as milliseconds since the epoch.
+    fn beijing(day: i8, hour: i8, minute: i8) -> i64 {
+        let midnight = mdhub_spec::calendar::midnight_ms(jiff::civil::date(2026, 11, day));
+        midnight + (i64::from(hour) * 60 + i64::from(minute)) * 60_000
+    }
+
+    fn look_at(ms: i64) -> Market {
+        let contracts: Vec<Contract> =
+            ["rb2701.SHFE", "IF2612.CFFEX", "10009123.SSE"].iter().map(|c| c.parse().expect("a contract")).collect();
+        let canaries: Vec<Contract> =
+            ["rb2701.SHFE", "IF2612.CFFEX"].iter().map(|c| c.parse().expect("a contract")).collect();
+        let now = Now { mono: Mono(1 << 60), wall_ns: ms.unsigned_abs() * NS_PER_MS };
+        at(&MarketCalendar::shipped(), contracts.iter(), &canaries, now)
+    }
+
+    #[test]
+    fn gateways_run_from_before_a_session_until_after_it_and_sit_through_lunch() {
+        use GatewayKind::{Ctp, Sopt};
+        // Wednesday 18 November 2026; the night before ends at 23:00 for rebar.
+        for (hour, minute, closed) in [
+            (4, 0, &[Ctp, Sopt][..]),
+            (8, 20, &[Ctp, Sopt]),
+            (8, 30, &[Sopt]),
+            (8, 45, &[]),
+            (9, 5, &[]),
+            (10, 20, &[]),
+            (12, 30, &[]),
+            (15, 30, &[]),
+            (18, 30, &[Ctp, Sopt]),
+            (20, 20, &[Ctp, Sopt]),
+            (20, 25, &[Sopt]),
+            (22, 0, &[Sopt]),
+            (23, 30, &[Ctp, Sopt]),
+        ] {
+            let market = look_at(beijing(18, hour, minute));
+            assert_eq!(market.closed.keys().copied().collect::<Vec<_>>(), closed, "{hour}:{minute}");
+        }
+        // Saturday, and when it goes on: Monday half an hour before the first auction or section.
+        let saturday = look_at(beijing(21, 12, 0));
+        let wait_ms = saturday.closed[&Ctp].map(|at| at.ms_since(Mono(1 << 60)).cast_signed());
+        assert_eq!(wait_ms, Some(beijing(23, 8, 30) - beijing(21, 12, 0)));
+    }
+
+    #[test]
+    fn an_exchange_is_watched_while_the_section_of_its_canary_lasts() {
+        for (hour, minute, open) in [
+            (8, 58, &[][..]),
+            (9, 0, &[Exchange::Shfe]),
+            (9, 45, &[Exchange::Shfe, Exchange::Cffex]),
+            (10, 20, &[Exchange::Cffex]),
+            (12, 0, &[]),
+            (21, 30, &[Exchange::Shfe]),
+        ] {
+            let market = look_at(beijing(18, hour, minute));
+            assert_eq!(market.open.keys().copied().collect::<Vec<_>>(), open, "{hour}:{minute}");
+        }
+        let market = look_at(beijing(18, 9, 45));
+        assert_eq!(Mono(1 << 60).ms_since(market.open[&Exchange::Shfe]), 45 * 60_000);
+        assert_eq!(market.until_ms, beijing(18, 10, 15));
+    }
+
+    #[test]
+    fn what_is_said_holds_until_the_moment_that_is_named() {
+        let mut ms = beijing(18, 0, 0);
+        while ms < beijing(25, 0, 0) {
+            let market = look_at(ms);
+            assert!(market.until_ms > ms);
+            let last = look_at(market.until_ms - 1);
+            assert_eq!(last.open.keys().collect::<Vec<_>>(), market.open.keys().collect::<Vec<_>>(), "{ms}");
+            assert_eq!(last.closed.keys().collect::<Vec<_>>(), market.closed.keys().collect::<Vec<_>>(), "{ms}");
+            ms = market.until_ms;
+        }
+    }
+}
