@@ -24,8 +24,8 @@
 //! # Disagreement
 //!
 //! On exchanges with milliseconds, time and volume name a snapshot. A copy of a recent one that shows another last price or
-//! first level, from a source that has not brought what was published, is [`Verdict::Disagreement`]: one of the two is
-//! wrong, and the later one is not published. Which of them is wrong can be told when three sources have shown it, and two
+//! first level than what another source has brought is [`Verdict::Disagreement`]: one of the two is wrong, and the later one
+//! is not published. Which of them is wrong can be told when three sources have shown it, and two
 //! agree. [`Statics`] does the same for a day's limits and yesterday's settlement.
 
 mod known;
@@ -105,9 +105,11 @@ impl Dispute {
     /// The one that is wrong, when three or more have shown it and all but one agree.
     #[must_use]
     pub fn outvoted(&self) -> Option<SourceSlot> {
-        match (self.agree.len(), self.dissent.len()) {
+        // Who has shown both has no vote for the first.
+        let agree = self.agree.minus(self.dissent);
+        match (agree.len(), self.dissent.len()) {
             (2.., 1) => self.dissent.first(),
-            (1, 2..) => self.agree.first(),
+            (1, 2..) => agree.first(),
             _ => None,
         }
     }
@@ -164,7 +166,7 @@ impl Arbiter {
                 && self.stamps == Stamps::Milliseconds
                 && let Some(entry) = ring.of_key(key)
                 && entry.view != arrival.view
-                && !entry.sources.contains(arrival.source)
+                && !entry.sources.minus(SourceMask::NONE.with(arrival.source)).is_empty()
             {
                 self.case = Some(contest(self.case, entry.sources, arrival, key));
                 return Verdict::Disagreement;
@@ -310,10 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn a_source_does_not_disagree_with_itself() {
+    fn a_source_disagrees_with_itself_only_where_another_one_has_confirmed_the_first_view() {
+        let alone = judged(&mut Arbiter::new(Stamps::Milliseconds), &[(0, 1, 10, 5), (0, 2, 10, 5), (1, 2, 10, 5)]);
+        assert_eq!(alone, [Forward, Forward, duplicate(1)]);
         let mut arbiter = Arbiter::new(Stamps::Milliseconds);
-        let found = judged(&mut arbiter, &[(0, 1, 10, 5), (1, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5)]);
-        assert_eq!(found, [Forward, duplicate(1), Forward, duplicate(1)]);
+        let confirmed = judged(&mut arbiter, &[(0, 1, 10, 5), (1, 1, 10, 5), (1, 2, 10, 5)]);
+        assert_eq!(confirmed, [Forward, duplicate(1), Disagreement]);
+        assert_eq!(arbiter.dispute(10, 5).and_then(|dispute| dispute.outvoted()), None, "two cannot vote");
     }
 
     #[test]

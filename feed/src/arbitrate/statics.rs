@@ -48,6 +48,8 @@ pub struct Statics {
     values: Values,
     /// Those who have shown them.
     sources: SourceMask,
+    /// How often they were shown.
+    support: u8,
     /// What was shown against them since they were last shown, by whom, how often.
     other: Values,
     dissent: SourceMask,
@@ -60,6 +62,7 @@ impl Default for Statics {
             trading_day: 0,
             values: Values::ABSENT,
             sources: SourceMask::NONE,
+            support: 0,
             other: Values::ABSENT,
             dissent: SourceMask::NONE,
             times: 0,
@@ -69,8 +72,8 @@ impl Default for Statics {
 
 impl Statics {
     /// Judges a tick's statics, and remembers them. `routed` are the sources that feed the contract now. The first to show
-    /// them sets them. They change when all who have shown them, or somebody for long enough, show others; where nobody else
-    /// could contradict, at once: the last source is never silenced.
+    /// them sets them. They change when all who have shown them show others (one alone as often as it has shown them), or
+    /// somebody for long enough; where nobody else could contradict, at once: the last source is never silenced.
     pub fn judge(&mut self, tick: &Tick, source: SourceSlot, routed: SourceMask) -> Option<Dissent> {
         let shown = Values::of(tick);
         if tick.trading_day != self.trading_day {
@@ -83,6 +86,7 @@ impl Statics {
         if !shown.contradicts(&self.values) {
             self.values.fill(&shown);
             self.sources = self.sources.with(source);
+            self.support = self.support.saturating_add(1);
             (self.times, self.dissent) = (0, SourceMask::NONE);
             return None;
         }
@@ -91,8 +95,10 @@ impl Statics {
         }
         self.times = self.times.saturating_add(1);
         self.dissent = self.dissent.with(source);
-        let holders = self.sources.and(routed);
-        if holders.minus(self.dissent).is_empty() || self.times >= INSISTENCE {
+        let nobody_contradicts = routed.minus(self.dissent).is_empty();
+        let all_have_changed = self.sources.and(routed).minus(self.dissent).is_empty()
+            && (self.dissent.len() > 1 || self.times >= self.support);
+        if nobody_contradicts || all_have_changed || self.times >= INSISTENCE {
             self.adopt(shown, self.dissent);
             return None;
         }
@@ -100,7 +106,7 @@ impl Statics {
     }
 
     fn adopt(&mut self, values: Values, sources: SourceMask) {
-        (self.values, self.sources) = (values, sources);
+        (self.values, self.sources, self.support) = (values, sources, self.times.max(1));
         (self.other, self.dissent, self.times) = (Values::ABSENT, SourceMask::NONE, 0);
     }
 }
@@ -155,6 +161,12 @@ mod tests {
     fn limits_change_when_all_who_have_shown_them_say_so() {
         let found = refused(&[0, 1], &[(0, 110.0), (1, 110.0), (0, 120.0), (1, 120.0), (0, 120.0), (1, 110.0)]);
         assert_eq!(found, [false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn who_alone_has_shown_them_changes_them_by_showing_others_as_often() {
+        let found = refused(&[0, 1], &[(0, 110.0), (0, 111.0), (0, 110.0), (0, 110.0), (0, 111.0), (0, 110.0)]);
+        assert_eq!(found, [false, false, false, false, true, false]);
     }
 
     #[test]

@@ -66,16 +66,16 @@ pub fn trading_day_backwards(c: &Circumstances<'_>) -> bool {
 pub fn out_of_session(c: &Circumstances<'_>) -> bool {
     match c.phase {
         None | Some(Phase::Open | Phase::Auction) => false,
-        Some(Phase::PostClose) => !settles(c.tick),
+        Some(Phase::PostClose) => !settles(c.tick, c.listing.kind),
         Some(Phase::Closed) => true,
     }
 }
 
-/// Whether it says how the day ended.
+/// Whether it says how the day ended. Some fronts write zero for what there is not yet; only a difference may settle there.
 #[must_use]
-pub fn settles(tick: &Tick) -> bool {
-    // NaN compares as false.
-    tick.settlement.abs() > 0.0 || tick.close_price.abs() > 0.0
+pub fn settles(tick: &Tick, kind: Kind) -> bool {
+    let may_be_zero = matches!(kind, Kind::Spread | Kind::Tas);
+    [tick.settlement, tick.close_price].into_iter().any(|price| price.abs() > 0.0 || (may_be_zero && price == 0.0))
 }
 
 /// Ahead of its receipt: the closing snapshot of today under tomorrow's date, or a wrong clock.
@@ -104,12 +104,12 @@ pub fn volume_backwards(c: &Circumstances<'_>) -> bool {
     earlier(c).is_some_and(|last| c.tick.volume < last.volume)
 }
 
-/// Later than the last published tick, and of less turnover. CZCE makes its turnover of a rounded average.
+/// Later than the last published tick, and of less turnover. CZCE makes its turnover of a rounded average, and what is traded
+/// at negative prices takes turnover away.
 #[must_use]
 pub fn turnover_backwards(c: &Circumstances<'_>) -> bool {
-    c.exchange != Exchange::Czce
-        && has_positive_prices(c)
-        && earlier(c).is_some_and(|last| c.tick.turnover < last.turnover * (1.0 - TURNOVER_SLACK))
+    let falls = |last: &Standing| c.tick.turnover < last.turnover - last.turnover.abs() * TURNOVER_SLACK;
+    c.exchange != Exchange::Czce && has_positive_prices(c) && earlier(c).is_some_and(falls)
 }
 
 fn has_positive_prices(c: &Circumstances<'_>) -> bool {

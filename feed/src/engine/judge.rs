@@ -125,7 +125,10 @@ impl Engine {
             Judgement::Pass => None,
             Judgement::Shadow(rule) | Judgement::Reject(rule) => Some(rule),
         };
-        self.falls.note(case.source.slot, against);
+        // What only looks on anyway cannot fall.
+        let of_falls =
+            against.filter(|rule| matches!(judgement, Judgement::Reject(_)) || self.falls.fallen().contains(*rule));
+        self.falls.note(case.source.slot, of_falls);
         if let Judgement::Reject(rule) = judgement {
             return self.reject(rule, tick, case, moment);
         }
@@ -146,9 +149,11 @@ impl Engine {
         if config.always_open {
             return Moment { phase: None, received_ms: None };
         }
-        let product = self.contracts.get(case.place).map(|contract| contract.listing.product);
-        let section = product.and_then(|product| Some((product, self.sections.get_mut(product.index())?)));
-        let phase = section.map(|(product, section)| {
+        let Some(listing) = self.contracts.get(case.place).map(|contract| contract.listing) else {
+            return Moment { phase: None, received_ms: None };
+        };
+        let product = listing.product;
+        let phase = self.sections.get_mut(product.index()).map(|section| {
             if !section.holds(tick.exchange_time_ms) {
                 let margin_ms = self.thresholds.session_margin_ms;
                 *section = config.calendar.section_near(product, tick.exchange_time_ms, margin_ms);
@@ -157,7 +162,7 @@ impl Engine {
         });
         match phase {
             Some(Phase::Auction) => tick.flags |= flags::AUCTION,
-            Some(Phase::PostClose) if rules::settles(tick) => tick.flags |= flags::POST_CLOSE,
+            Some(Phase::PostClose) if rules::settles(tick, listing.kind) => tick.flags |= flags::POST_CLOSE,
             _ => {}
         }
         let is_live = case.source.clock == Clock::Live && config.cleansing.clock == Clock::Live;

@@ -130,6 +130,13 @@ fn out_of_session_examples() {
             (at(Phase::PostClose, Tick { settlement: 0.0, ..tick() }), true),
             (at(Phase::PostClose, Tick { settlement: 3_200.0, ..tick() }), false),
             (at(Phase::PostClose, Tick { close_price: 3_200.0, ..tick() }), false),
+            (
+                Example {
+                    phase: Some(Phase::PostClose),
+                    ..Example::of("SP m2705&m2709.DCE", Tick { settlement: 0.0, ..tick() })
+                },
+                false,
+            ),
             (Example { phase: None, ..Example::default() }, false),
         ],
     );
