@@ -4,8 +4,9 @@
 //! cargo run -p mdhub-feed --example zmtp_pub -- 127.0.0.1:0 1000 rb2701.SHFE rb2705.SHFE
 //! ```
 //!
-//! Arguments: where to listen, rounds a second, and the topics. Prints `tcp://IP:PORT` once it listens. Every round
-//! publishes each topic once, with the round's number (from 1, as decimal text) as payload.
+//! Arguments: where to listen, rounds a second, the topics, and `token=SHA256` for every token that subscribers have to
+//! give. Prints `tcp://IP:PORT` once it listens. Every round publishes each topic once, with the round's number (from 1, as
+//! decimal text) as payload.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use mdhub_feed::zmtp::{Server, ServerConfig, TopicId};
 use mdhub_spec::plane::FeedVitals;
-use mdhub_spec::settings::Publish;
+use mdhub_spec::settings::{Publish, Sha256, Token};
 use mdhub_spec::time::Mono;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::time::{ClockId, Timespec};
@@ -33,10 +34,17 @@ fn until(now: Mono, at: Mono) -> Timespec {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
+    let (tokens, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("token="));
+    let tokens = tokens.into_iter().enumerate().map(|(n, argument)| {
+        let digest = argument.trim_start_matches("token=").to_owned();
+        Sha256::try_from(digest).map(|sha256| Token { name: format!("token-{n}"), sha256 })
+    });
+    let publish = Publish { tokens: tokens.collect::<Result<_, _>>()?, ..Publish::default() };
+    let mut arguments = arguments.into_iter();
     let listen = arguments.next().as_deref().unwrap_or("127.0.0.1:5555").parse()?;
     let rounds_a_second: u64 = arguments.next().as_deref().unwrap_or("1000").parse()?;
-    let config = ServerConfig { listen, ..ServerConfig::from(&Publish::default()) };
+    let config = ServerConfig { listen, ..ServerConfig::from(&publish) };
     let mut server = Server::bind(config, Arc::new(FeedVitals::default()))?;
     let topics: Vec<TopicId> = arguments.map(|name| server.topic(&name)).collect();
 

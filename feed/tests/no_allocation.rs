@@ -97,10 +97,11 @@ mod tests {
         let change = region.change();
         deliver(&mut fronts, &mut reader, 1_200..1_201);
 
-        // The report of the attached pipes, once a second, is not on a tick's way.
-        let reports = rig.events.try_iter().count();
-        assert!(change.allocations <= reports, "{change:?}, and {reports} reports");
-        assert_eq!(change.reallocations, 0, "{change:?}");
+        // What the feed reports once a second, to control and in band, is not on a tick's way.
+        let reports = rig.events.try_iter().count() + 1;
+        let allocations = change.allocations + change.reallocations;
+        assert!(allocations <= 32 * reports, "{change:?}, and {reports} reports");
+        assert!(allocations < 500, "{change:?}: too many to tell whether each tick takes some");
         assert_eq!(rig.published(), 3 * 1_200);
         assert_eq!(rig.feed().vitals().delivered.load(Relaxed), 3 * 1_200);
         let late_unique = fronts[1].vitals.total(|e| &e.late_unique);

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from conftest import Demo
 from harness.hub import clean_environment, mdhub
 from harness.payload import FIELDS
 from harness.places import MDHUB, PYTHON_EXAMPLE, README, RUST_EXAMPLE
+from harness.subscriber import Subscriber
 from harness.waiting import lines_of
 
 LINES = 5
@@ -75,3 +77,41 @@ def test_the_lines_of_the_readme_print_ticks(demo: Demo, tmp_path: Path) -> None
     script.write_text(at_this_port)
     lines = lines_of([sys.executable, "-u", str(script)], LINES, WITHIN_S)
     assert all(line.strip() for line in lines), lines
+
+
+def test_a_newcomer_gets_the_last_tick_at_once_and_never_again(demo: Demo, busiest: str) -> None:
+    with Subscriber(demo.zmq, busiest) as newcomer:
+        newcomer.wait_for(lambda s: len(s.ticks()) >= 2, WITHIN_S, "a snapshot and two ticks")
+        messages = newcomer.received()
+    flagged = [message.is_snapshot for message in messages]
+    # A live tick that comes first takes the snapshot's place.
+    assert sum(flagged) <= 1 and not any(flagged[1:]), flagged
+    numbers = [message.payload["seq"] for message in messages]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
+    known = {message.payload["tid"] for message in demo.subscriber.received() if message.topic == busiest}
+    assert messages[0].payload["tid"] in known
+
+
+def test_news_of_the_hub_goes_to_those_who_ask_for_it(demo: Demo) -> None:
+    with Subscriber(demo.zmq, "_hub") as news:
+        news.wait_for(lambda s: len(of(s, "_hub.heartbeat")) >= 2, WITHIN_S, "two heartbeats")
+        beats = of(news, "_hub.heartbeat")
+    assert {beat["epoch"] for beat in beats} == {demo.subscriber.ticks()[0].payload["epoch"]}
+    assert beats[0]["sources"] == ["ctp-backup", "ctp-main", "sopt-main"]
+    assert beats[1]["published"] > beats[0]["published"] and beats[0]["peers"] >= 2
+    assert 0.5e9 < beats[1]["egress_ns"] - beats[0]["egress_ns"] < 10e9
+    assert not [m for m in demo.subscriber.received() if m.topic.startswith("_hub")], "who wants all ticks got news"
+
+
+def test_a_contract_that_cannot_be_is_answered_with_the_nearest_one(demo: Demo, busiest: str) -> None:
+    symbol, exchange = busiest.split(".")
+    typo = f"{symbol}.{exchange[:-2]}{exchange[-1]}{exchange[-2]}"
+    with Subscriber(demo.zmq, "_hub.contract").connected() as news, Subscriber(demo.zmq, typo):
+        news.wait_for(lambda s: of(s, "_hub.contract"), WITHIN_S, "an answer")
+        answer = of(news, "_hub.contract")[0]
+    assert (answer["vt_symbol"], answer["state"], answer["nearest"]) == (typo, "unknown", busiest)
+
+
+def of(subscriber: Subscriber, topic: str) -> list[dict[str, Any]]:
+    """The payloads of one topic of news."""
+    return [payload for name, payload in subscriber.messages() if name == topic]

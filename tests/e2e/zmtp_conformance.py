@@ -9,6 +9,7 @@ exit code 1. Under pytest it is ``test_our_publisher_is_seen_as_libzmqs_own``. N
 """
 
 import contextlib
+import hashlib
 import pathlib
 import socket
 import struct
@@ -18,6 +19,7 @@ import threading
 import time
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils import monitor
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "target/debug/examples/zmtp_pub"
@@ -25,12 +27,14 @@ ROUNDS_A_SECOND = 500
 TOPICS = ["rb2701.SHFE", "rb2705.SHFE", "ru2701.SHFE", "IO2612-C-4000.CFFEX", "r"]
 DEADLINE_S = 10.0
 SETTLE_S = 0.4
+TOKEN = "open sesame"
 
 
 @contextlib.contextmanager
-def ours(example, listen="127.0.0.1:0"):
-    """Our publisher; gives its endpoint."""
-    command = [str(example), listen, str(ROUNDS_A_SECOND), *TOPICS]
+def ours(example, listen="127.0.0.1:0", token=None):
+    """Our publisher; gives its endpoint. With a token it asks for it."""
+    asks = [f"token={hashlib.sha256(token.encode()).hexdigest()}"] if token else []
+    command = [str(example), listen, str(ROUNDS_A_SECOND), *TOPICS, *asks]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             endpoint = process.stdout.readline().strip()
@@ -42,11 +46,18 @@ def ours(example, listen="127.0.0.1:0"):
 
 
 @contextlib.contextmanager
-def libzmqs(listen="127.0.0.1:0"):
-    """The same rounds from libzmq's PUB; gives its endpoint."""
-    with zmq.Context() as context:
+def libzmqs(listen="127.0.0.1:0", token=None):
+    """The same rounds from libzmq's PUB; gives its endpoint. With a token it asks for it."""
+    with zmq.Context() as context, contextlib.ExitStack() as stack:
         pub = context.socket(zmq.PUB)
         pub.linger = 0
+        if token:
+            guard = ThreadAuthenticator(context)
+            guard.start()
+            stack.callback(guard.stop)
+            guard.configure_plain(domain="*", passwords={"desk": token})
+            pub.plain_server = True
+            pub.zap_domain = b"ticks"
         pub.bind(f"tcp://{listen}" if not listen.endswith(":0") else "tcp://127.0.0.1:*")
         endpoint = pub.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
         leave = threading.Event()
@@ -323,6 +334,39 @@ def wrong_socket_type(endpoint):
         return watch.poll(500), sub.socket.poll(0)
 
 
+def right_token(endpoint):
+    with Subscriber(plain_username=b"desk", plain_password=TOKEN.encode()) as sub:
+        sub.socket.connect(endpoint)
+        sub.socket.subscribe("rb")
+        return sub.rounds()
+
+
+def handshake(endpoint, **options):
+    """How the first handshake ends: by which event and, where it failed for the token, with which status."""
+    with Subscriber(**options) as sub:
+        ends = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+        watch = sub.socket.get_monitor_socket(ends)
+        sub.socket.subscribe("rb")
+        sub.socket.connect(endpoint)
+        if not watch.poll(1_500):
+            return "no handshake", sub.socket.poll(0)
+        message = monitor.recv_monitor_message(watch)
+        status = message["value"] if message["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH else None
+        return zmq.Event(message["event"]).name, status, sub.socket.poll(300)
+
+
+def wrong_tokens(endpoint):
+    wrong = [("desk", "open sesam"), ("desk", "x" * 255), ("desk", "")]
+    return [handshake(endpoint, plain_username=n.encode(), plain_password=p.encode()) for n, p in wrong]
+
+
+def no_token(endpoint):
+    """A NULL client at a publisher that asks for PLAIN."""
+    return handshake(endpoint)
+
+
+GUARDED = [right_token, wrong_tokens, no_token]
+
 SCENARIOS = [
     on_the_wire,
     subscribe_before_connecting,
@@ -360,22 +404,25 @@ def differences(example):
     def compare(name, run):
         # On a busy machine a subscription can take effect late: a difference counts when it shows again.
         for _ in range(2):
-            theirs, mine = run(libzmqs), run(lambda **listen: ours(example, **listen))
+            theirs, mine = run(libzmqs), run(lambda **how: ours(example, **how))
             if theirs == mine:
                 break
         else:
             found.append(f"{name}:\n  libzmq: {theirs}\n  ours:   {mine}")
         return theirs
 
-    def at_endpoint(scenario):
+    def at_endpoint(scenario, **how):
         def run(publisher):
-            with publisher() as endpoint:
+            with publisher(**how) as endpoint:
                 return scenario(endpoint)
 
         return run
 
     for scenario in SCENARIOS:
         theirs = compare(scenario.__name__, at_endpoint(scenario))
+        print(f"{scenario.__name__}: {theirs}", flush=True)
+    for scenario in GUARDED:
+        theirs = compare(scenario.__name__, at_endpoint(scenario, token=TOKEN))
         print(f"{scenario.__name__}: {theirs}", flush=True)
     print(f"reconnect: {compare('reconnect', reconnect)}", flush=True)
     return found

@@ -286,6 +286,78 @@ mod tests {
         assert_eq!(outcome, Err(Fault::PeerSubscriptions));
     }
 
+    /// xorshift64*: the same in every run.
+    struct Noise(u64);
+
+    impl Noise {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
+        }
+    }
+
+    /// A hundred frames, of which some are mutated and some are random.
+    fn hundred_frames(noise: &mut Noise, out: &mut Vec<u8>) {
+        for _ in 0..100 {
+            let from = out.len();
+            match noise.below(6) {
+                0 => frame::put_part(out, b"\x01rb2701.SHFE", true),
+                1 => frame::put_part(out, b"\x00rb2701.SHFE", noise.below(2) == 0),
+                2 => frame::put_command(out, b"\x09SUBSCRIBErb"),
+                3 => frame::put_command(out, b"\x04PING\0\x0abeat"),
+                4 => {
+                    let mut body: Vec<u8> = (0..1 + noise.below(40)).map(|_| noise.below(256) as u8).collect();
+                    // Now and then its name has a length that nobody chose.
+                    body[0] = if noise.below(100) == 0 { body[0] } else { 1.min(body.len() - 1) as u8 };
+                    frame::put_command(out, &body);
+                }
+                _ => {
+                    let length = if noise.below(500) == 0 { 1 << noise.below(63) } else { noise.below(600) };
+                    out.extend([&[2], &(length as u64).to_be_bytes()[..]].concat());
+                    out.extend(std::iter::repeat_n(1, length.min(600)));
+                }
+            }
+            if noise.below(60) == 0 {
+                let at = from + noise.below(out.len() - from);
+                out[at] = noise.below(256) as u8;
+            }
+        }
+    }
+
+    /// Peers that send frames until they are sent away; then the next one comes.
+    #[test]
+    fn a_million_random_and_mutated_frames_are_read_or_refused() {
+        let (mut noise, mut frames, mut faults, mut events) = (Noise(0x6d64_6875_6221), 0, 0u32, 0u32);
+        let mut session = Session::new(NULL);
+        let mut bytes = opening();
+        while frames < 1_000_000 {
+            hundred_frames(&mut noise, &mut bytes);
+            frames += 100;
+            let mut left = &bytes[..];
+            while !left.is_empty() {
+                let (chunk, rest) = left.split_at(left.len().min(1 + noise.below(2_000)));
+                left = rest;
+                let outcome = session.receive(chunk, &mut |_| {
+                    events += 1;
+                    Ok(())
+                });
+                assert!(session.unfinished.len() < BODY_BYTES_MAX + HEADER_BYTES_MAX);
+                if outcome.is_err() {
+                    faults += 1;
+                    session = Session::new(NULL);
+                    left = &[];
+                }
+            }
+            bytes.clear();
+            if session.stage == Stage::Greeting {
+                bytes = opening();
+            }
+        }
+        assert!(faults > 1_000 && events > 100_000, "{faults} faults, {events} events: this says little");
+    }
+
     proptest! {
         #[test]
         fn how_bytes_are_chunked_changes_nothing(cuts in proptest::collection::vec(any::<Index>(), 0..20)) {

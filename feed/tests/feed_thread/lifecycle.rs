@@ -67,8 +67,9 @@ fn shutdown_sends_what_waits_closes_everything_and_refuses_commands() {
     assert_eq!(client.message()[0], b"IF2612.CFFEX");
     assert!(client.closed().is_empty());
     eventually("the port is free", || TcpStream::connect(address).is_err());
-    let busy = rig.feed().send(FeedCommand::Shutdown).expect_err("the feed has ended");
-    assert!(matches!(busy.0, FeedCommand::Shutdown));
+    eventually("commands come back", || {
+        rig.feed().send(FeedCommand::Shutdown).is_err_and(|busy| matches!(busy.0, FeedCommand::Shutdown))
+    });
     rig.feed.take().expect("not taken").join();
 }
 

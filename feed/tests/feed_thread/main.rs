@@ -11,6 +11,8 @@ mod ends;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod publisher;
+#[cfg(test)]
 mod recorded_day;
 #[cfg(test)]
 mod rig;

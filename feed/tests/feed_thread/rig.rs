@@ -31,7 +31,11 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 pub(crate) fn config() -> FeedConfig {
     FeedConfig {
-        publish: Publish { listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 0))), ..Publish::default() },
+        publish: Publish {
+            listen: Endpoint(SocketAddr::from(([127, 0, 0, 1], 0))),
+            recent_bytes: 1 << 20,
+            ..Publish::default()
+        },
         // The records are of a day that has passed.
         engine: EngineConfig {
             cleansing: Cleansing { clock: Clock::Replay, ..Cleansing::default() },
@@ -84,7 +88,11 @@ impl Rig {
         self.revision += 1;
         let mut routes: Vec<_> = routes
             .iter()
-            .map(|(c, sources)| Route { contract: c.parse().expect("a contract"), sources: *sources, primary: sources.first() })
+            .map(|(c, sources)| Route {
+                contract: c.parse().expect("a contract"),
+                sources: *sources,
+                primary: sources.first(),
+            })
             .collect();
         routes.sort_by(|a, b| a.contract.cmp(&b.contract));
         let table = RouteTable { revision: self.revision, routes };

@@ -47,6 +47,17 @@ pub(crate) fn ping(ttl_ds: u16, context: &[u8]) -> Vec<u8> {
     command("PING", &[&ttl_ds.to_be_bytes(), context].concat())
 }
 
+/// PLAIN's HELLO.
+pub(crate) fn hello(name: &str, token: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    command("HELLO", &[text(name), text(token)].concat())
+}
+
+/// PLAIN's READY.
+pub(crate) fn initiate() -> Vec<u8> {
+    command("INITIATE", b"\x0bSocket-Type\0\0\0\x03SUB")
+}
+
 impl Client {
     /// A TCP connection, nothing said yet.
     pub(crate) fn dial(address: SocketAddr) -> Self {
@@ -72,10 +83,37 @@ impl Client {
     }
 
     pub(crate) fn expect_greeting(&mut self) {
+        self.expect_greeting_of(b"NULL");
+    }
+
+    pub(crate) fn expect_greeting_of(&mut self, mechanism: &[u8]) {
         let mut expected = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1];
-        expected.extend(b"NULL");
+        expected.extend(mechanism);
         expected.resize(64, 0);
+        expected[32] = u8::from(mechanism == b"PLAIN");
         assert_eq!(self.exactly(64), expected);
+    }
+
+    /// A subscriber by PLAIN, once it was welcomed.
+    pub(crate) fn connect_by(address: SocketAddr, token: &str) -> Self {
+        let mut client = Self::dial(address);
+        client.send(&greeting(3, 1, b"PLAIN"));
+        client.expect_greeting_of(b"PLAIN");
+        client.send(&hello("me", token));
+        assert_eq!(client.frame(), (4, b"\x07WELCOME".to_vec()));
+        client.send(&initiate());
+        assert_eq!(client.frame(), (4, b"\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB".to_vec()));
+        client
+    }
+
+    /// Tries a token; what came before the connection was closed, or nothing if it is open: then it was right.
+    pub(crate) fn guess(address: SocketAddr, token: &str) -> Option<Vec<u8>> {
+        let mut client = Self::dial(address);
+        client.send(&greeting(3, 1, b"PLAIN"));
+        client.expect_greeting_of(b"PLAIN");
+        client.send(&hello("", token));
+        let answer = client.frame();
+        (answer.1 != b"\x07WELCOME").then(|| [answer.1, client.closed()].concat())
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {

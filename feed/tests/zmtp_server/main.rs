@@ -1,6 +1,10 @@
 //! The PUB server over real sockets, against a raw client that is written from the RFC alone.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod client;
@@ -10,5 +14,9 @@ mod handshake;
 mod hostile;
 #[cfg(test)]
 mod hub;
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod subscriptions;

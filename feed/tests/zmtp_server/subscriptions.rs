@@ -97,3 +97,15 @@ fn payloads_of_every_size_arrive_as_they_were() {
         assert_eq!(client.message(), [b"topic".to_vec(), payload]);
     }
 }
+
+#[test]
+fn whoever_wants_everything_does_not_get_news_of_the_hub() {
+    let hub = Hub::start(config());
+    let (mut everything, mut news) = (Client::connect(hub.address), Client::connect(hub.address));
+    everything.subscribe("");
+    news.subscribe("_hub");
+    hub.publish("_hub.heartbeat", b"beat");
+    hub.publish("rb2701.SHFE", b"tick");
+    assert_eq!(topics(&everything.until_pong()), ["rb2701.SHFE"]);
+    assert_eq!(topics(&news.until_pong()), ["_hub.heartbeat"]);
+}

@@ -90,6 +90,10 @@ class Subscriber:
             self._decoded.append(Received(frames[0].decode(), payload, at_mono))
         return list(self._decoded)
 
+    def messages(self) -> list[tuple[str, dict[str, Any]]]:
+        """Topic and payload of every message so far, whatever it is."""
+        return [(message.topic, message.payload) for message in self.received()]
+
     def ticks(self) -> list[Received]:
         """Every tick so far that is news."""
         return [message for message in self.received() if not message.is_snapshot]
