@@ -5,6 +5,7 @@
 //! action, so that a slow one never holds up another. Every run starts from what is there now; the reason for a wake-up
 //! does not matter.
 
+mod demands;
 mod news;
 mod ticks;
 
@@ -38,6 +39,7 @@ use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
 use super::status;
+use demands::Subscribed;
 use news::Told;
 
 /// What the controller's queue holds.
@@ -84,6 +86,10 @@ struct State {
     garbage: Garbage,
     /// Processes that were ended for being sick.
     ended_sick: BTreeSet<Incarnation>,
+    /// What subscribers ask for beyond the settings.
+    demanded: Arc<BTreeSet<Contract>>,
+    /// What each worker was last told of that.
+    subscribed: BTreeMap<AccountId, Subscribed>,
     /// What each worker was last told of its session.
     sessions: BTreeMap<AccountId, (Incarnation, bool)>,
     market: Market,
@@ -181,7 +187,10 @@ impl Control {
         state.vitals.retain(|id, _| busy.contains(id) || accounts.iter().any(|a| a.id == *id));
         state.told.forget(|id| views.contains_key(id));
         state.sessions.retain(|id, _| views.contains_key(id));
-        state.desired = Some(Arc::new(DesiredState::new(&self.fixed, &state.slots, accounts)));
+        state.subscribed.retain(|id, _| views.contains_key(id));
+        let contracts = self.wanted_contracts(&state.demanded);
+        let desired = DesiredState::new(&self.fixed, &state.slots, accounts).with_contracts(contracts);
+        state.desired = Some(Arc::new(desired));
         drop(state);
         self.queue.wake(Key::Hub);
     }
@@ -314,6 +323,7 @@ impl Control {
             is_new
         });
         self.tell_sessions(&observed);
+        self.tell_demands(&observed);
         // First of all: a feed that takes no commands does not keep a process from being ended.
         for action in &plan.actions {
             self.queue.wake(Key::Account(action.account().clone()));
@@ -357,9 +367,12 @@ impl Control {
         let launch = Launch { account, incarnation, after, library, contracts };
         let launched = self.manager.start(launch).await.map_err(|e| format!("not started: {e}"))?;
         self.outbox.hub_event(Some(id), "ProcessStarted", format!("started as process {}", launched.pid));
+        let on_demand = desired.desired.contracts.difference(&self.fixed.contracts).cloned().collect();
         let (slot, vitals) = {
             let mut state = self.state();
             state.pipes.attached(incarnation);
+            let subscribed = Subscribed { incarnation: Some(incarnation), demanded: Arc::new(on_demand) };
+            state.subscribed.insert(id.clone(), subscribed);
             (state.slots.get(id), state.vitals.entry(id.clone()).or_default().clone())
         };
         let slot = slot.ok_or("the account has no slot")?;

@@ -63,6 +63,13 @@ impl DesiredState {
     }
 }
 
+impl DesiredState {
+    /// The same, with these contracts.
+    pub(crate) fn with_contracts(&self, contracts: BTreeSet<Contract>) -> Self {
+        Self { accounts: self.accounts.clone(), desired: Desired { contracts, ..self.desired.clone() } }
+    }
+}
+
 /// What a complete read asks for. A row that cannot be used says nothing, least of all that its account is to end: what
 /// was `before` stays in force.
 pub(crate) fn in_force(

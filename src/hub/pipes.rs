@@ -54,8 +54,7 @@ pub(crate) async fn listen(mut events: mpsc::Receiver<FeedEvent>, control: Arc<C
                 control.pipe_ended(incarnation, broken);
             }
             FeedEvent::Attached(read) => control.pipes_reported(&read),
-            // Subscribing upstream while workers run comes with the manager's `subscribe`.
-            FeedEvent::Demands(_) => {}
+            FeedEvent::Demands(contracts) => control.demanded(contracts),
             of_ticks => control.tell_of_ticks(of_ticks),
         }
     }

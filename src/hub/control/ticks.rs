@@ -64,7 +64,7 @@ impl Control {
     }
 
     fn account_of(&self, slot: SourceSlot) -> Option<AccountId> {
-        let ids: Vec<AccountId> = self.source_vitals().into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<AccountId> = self.source_vitals().into_keys().collect();
         ids.into_iter().find(|id| self.slot(id) == Some(slot))
     }
 
