@@ -186,6 +186,8 @@ def integration() -> Suite:
     status, _ = suite.run(["gateways/vendor.sh"], venv_first)
     if status != 0:
         suite.cannot("the vendor's libraries could not be fetched; the tests that load them do not run")
+    # Without it, the tests that need a server say so by name.
+    suite.run(["tests/servers/fetch"], venv_first)
     # Tests of processes start programs that `cargo test` alone does not build, and load the simulated library.
     if suite.run(BUILD)[0] != 0:
         suite.counts += Counts(failed=1)

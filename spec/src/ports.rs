@@ -1,5 +1,7 @@
 //! Traits at the house's doors: what an outer crate implements, and an inner one or the wiring calls.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -28,6 +30,9 @@ pub enum StoreError {
         /// The stored one.
         found: u64,
     },
+    /// The URL, or the file with its password, cannot be used.
+    #[error("database: {0}")]
+    Url(String),
     /// The document itself is wrong.
     #[error("account {id}: {why}")]
     Invalid {
@@ -60,6 +65,10 @@ pub struct Loaded {
     pub accounts: Vec<MarketDataAccount>,
     /// The others.
     pub set_aside: Vec<SetAside>,
+    /// Where there are no rows at all: whether somebody said that there are to be none, by deleting the last account
+    /// through the store or by [`AccountStore::confirm_empty`]. Without that word, a table that is suddenly empty is an
+    /// accident.
+    pub empty_confirmed: bool,
 }
 
 /// Something that happened, for people: operator actions, restarts, failovers.
@@ -98,6 +107,17 @@ pub trait AccountStore: Send + Sync {
 
     /// A number that differs after another connection or this one has written. Cheap enough to ask several times a second.
     async fn revision(&self) -> Result<u64, StoreError>;
+
+    /// Returns when it is worth asking for the revision again: something was written, or the backend's interval has
+    /// passed, a second at most. While the database is away it returns after that interval, too.
+    async fn wait_for_change(&self);
+
+    /// Writes down that there are to be no accounts, where there are none. It holds until there is one again.
+    async fn confirm_empty(&self) -> Result<(), StoreError>;
+
+    /// Copies the whole database, secrets sealed as they are, to the new file `file`; `false` where the database is no
+    /// file of this machine, so that nothing was copied.
+    async fn copy_to(&self, file: &Path) -> Result<bool, StoreError>;
 
     /// Adds an event; the oldest beyond the store's limits go.
     async fn append_event(&self, event: Event) -> Result<(), StoreError>;

@@ -6,6 +6,7 @@ use mdhub_spec::account::{AccountId, AccountSettings, Secret};
 use mdhub_spec::ports::StoreError;
 
 use crate::key::SealingKey;
+use crate::record::Recipe;
 use crate::sealing::{self, Binding, NONCE_BYTES, NotOpened};
 
 const PASSWORD: &str = "password";
@@ -35,11 +36,12 @@ pub(crate) fn open(
     account: &AccountId,
     settings: &AccountSettings,
     json: &str,
+    recipe: Recipe,
 ) -> Result<Opened, Unusable> {
     // serde's own message would quote the value that it stumbled over: only the place is passed on.
     let mut fields: BTreeMap<String, String> = serde_json::from_str(json).map_err(|e| {
         let (line, column) = (e.line(), e.column());
-        Unusable::Wrong(format!("secrets (line {line}, column {column}): {}", how_to_write(account)))
+        Unusable::Wrong(format!("secrets (line {line}, column {column}): {}", recipe(account)))
     })?;
     let password = Secret::new(fields.remove(PASSWORD).unwrap_or_default());
     if let Some(unknown) = fields.keys().next() {
@@ -51,7 +53,7 @@ pub(crate) fn open(
     match sealing::open(key, bound(account, settings), password.reveal()) {
         Ok(password) => Ok(Opened { password, was_plain: false, was_sealed: true }),
         Err(NotOpened::OtherKey { key_id }) => Err(Unusable::OtherKey(key_id)),
-        Err(why) => Err(Unusable::Wrong(format!("secrets: {PASSWORD} {why}; {}", how_to_write(account)))),
+        Err(why) => Err(Unusable::Wrong(format!("secrets: {PASSWORD} {why}; {}", recipe(account)))),
     }
 }
 
@@ -74,10 +76,17 @@ pub(crate) fn seal(
     Ok(serde_json::Value::Object(fields).to_string())
 }
 
-/// What a person does to a secret that cannot be used.
-pub(crate) fn how_to_write(account: &AccountId) -> String {
+/// What a person does in SQL to a secret that cannot be used.
+pub(crate) fn sql_recipe(account: &AccountId) -> String {
     format!(
         r#"write the {PASSWORD} again: UPDATE accounts SET secrets = '{{"{PASSWORD}":"..."}}' WHERE id = '{account}'"#
+    )
+}
+
+/// The same in the mongo shell.
+pub(crate) fn mongo_recipe(account: &AccountId) -> String {
+    format!(
+        r#"write the {PASSWORD} again: db.accounts.updateOne({{id: "{account}"}}, {{$set: {{secrets: {{{PASSWORD}: "..."}}}}}})"#
     )
 }
 

@@ -12,15 +12,21 @@ mod events;
 mod fault;
 mod link;
 
-use std::time::SystemTime;
+use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
 use tokio::sync::Mutex;
 
+use crate::clock::now_ms;
 use crate::key::SealingKey;
+use crate::record;
 use link::Link;
+
+/// How often it is worth asking for the revision: that takes microseconds.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Accounts and events in one SQLite file.
 pub(crate) struct SqliteStore {
@@ -63,12 +69,7 @@ impl AccountStore for SqliteStore {
         let mut link = self.link.lock().await;
         let mut open = link.ready().await?;
         let done = accounts::load(&mut open.connection, &self.key, Some(id), now_ms()).await;
-        let mut loaded = link.settle(open, done)?;
-        match (loaded.accounts.pop(), loaded.set_aside.pop()) {
-            (Some(account), _) => Ok(account),
-            (None, Some(aside)) => Err(StoreError::Invalid { id: aside.id, why: aside.why }),
-            (None, None) => Err(StoreError::NotFound(id.clone())),
-        }
+        record::single(link.settle(open, done)?, id)
     }
 
     async fn insert(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError> {
@@ -101,6 +102,24 @@ impl AccountStore for SqliteStore {
         Ok((watch.opened() << 32) | u64::from(version))
     }
 
+    async fn wait_for_change(&self) {
+        tokio::time::sleep(POLL).await;
+    }
+
+    async fn confirm_empty(&self) -> Result<(), StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = accounts::confirm_empty(&mut open.connection).await;
+        link.settle(open, done)
+    }
+
+    async fn copy_to(&self, file: &Path) -> Result<bool, StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = link::copy(&mut open.connection, file).await;
+        link.settle(open, done).map(|()| true)
+    }
+
     async fn append_event(&self, event: Event) -> Result<(), StoreError> {
         let mut link = self.link.lock().await;
         let mut open = link.ready().await?;
@@ -114,12 +133,4 @@ impl AccountStore for SqliteStore {
         let done = events::newest(&mut open.connection, limit).await;
         link.settle(open, done)
     }
-}
-
-/// Milliseconds since the epoch, `CLOCK_REALTIME`: what rows are stamped with. Nothing is decided by it but which events
-/// are too old to keep.
-fn now_ms() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "the store is an edge: it stamps rows with the time of the write")]
-    let now = SystemTime::now();
-    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis().try_into().unwrap_or(i64::MAX))
 }

@@ -3,19 +3,29 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "conformance/servers.rs"]
+mod servers;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mdhub_spec::account::{AccountId, AccountSettings, GatewayKind, MarketDataAccount, Secret};
 use mdhub_spec::ports::{AccountStore, Event, StoreError};
 use mdhub_store::SealingKey;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Executor};
 
 /// Where a backend's databases come from.
 trait Backend {
-    /// A new empty database, gone when this is dropped.
-    fn new() -> Self;
+    /// A new empty database; `None`, said by name, where there is no server for it.
+    async fn new() -> Option<Self>
+    where
+        Self: Sized;
     /// Its URL.
     fn url(&self) -> String;
+    /// Removes every account as a person would who has nothing but a shell.
+    async fn empty_by_hand(&self);
     /// A directory for key files.
     fn dir(&self) -> &Path;
 
@@ -210,18 +220,22 @@ async fn the_revision_moves_with_every_write_and_only_then(backend: &impl Backen
 }
 
 async fn no_edit_of_two_writers_at_once_is_lost(backend: &impl Backend) {
-    const EDITS: u64 = 1_000;
+    const EDITS: u64 = 5_000;
     async fn edit(store: Arc<dyn AccountStore>) -> u64 {
         let mut lost_races = 0;
+        let mut account = store.get(&id("ctp-main")).await.expect("there");
         for _ in 0..EDITS {
             loop {
-                let mut account = store.get(&id("ctp-main")).await.expect("there");
                 account.restart_generation += 1;
                 match store.update(account).await {
-                    Ok(_) => break,
+                    Ok(written) => {
+                        account = written;
+                        break;
+                    }
                     Err(StoreError::Stale { .. }) => lost_races += 1,
                     Err(other) => panic!("{other}"),
                 }
+                account = store.get(&id("ctp-main")).await.expect("there");
             }
         }
         lost_races
@@ -233,6 +247,31 @@ async fn no_edit_of_two_writers_at_once_is_lost(backend: &impl Backend) {
     let edited = backend.open().await.get(&id("ctp-main")).await.expect("there");
     assert_eq!((edited.restart_generation, edited.generation), (2 * EDITS, 2 * EDITS + 1));
     assert!(lost_races > 0, "the writers never met: the check proved nothing");
+}
+
+async fn nobody_said_that_an_emptied_store_is_to_be_empty_until_somebody_does(backend: &impl Backend) {
+    let store = backend.open().await;
+    assert!(!store.load().await.expect("loaded").empty_confirmed, "a new one is not confirmed");
+    for name in ["ctp-main", "ctp-backup"] {
+        store.insert(account(name)).await.expect("inserted");
+    }
+    store.confirm_empty().await.expect("asked");
+    assert!(!store.load().await.expect("loaded").empty_confirmed, "it is not empty");
+    store.delete(&id("ctp-main")).await.expect("deleted");
+    let revision = store.revision().await.expect("asked");
+    store.delete(&id("ctp-backup")).await.expect("deleted");
+    assert!(store.load().await.expect("loaded").empty_confirmed, "the last one was deleted by name");
+    assert_ne!(store.revision().await.expect("asked"), revision);
+    // The word is spent by the next account that is read, wherever it came from.
+    store.insert(account("ctp-main")).await.expect("inserted");
+    store.load().await.expect("loaded");
+    backend.empty_by_hand().await;
+    let read = store.load().await.expect("loaded");
+    assert!(read.accounts.is_empty() && !read.empty_confirmed, "{read:?}");
+    let revision = store.revision().await.expect("asked");
+    store.confirm_empty().await.expect("confirmed");
+    assert_ne!(store.revision().await.expect("asked"), revision, "a hub that watches sees the word");
+    assert!(store.load().await.expect("loaded").empty_confirmed);
 }
 
 async fn events_come_newest_first_and_as_many_as_asked(backend: &impl Backend) {
@@ -281,12 +320,17 @@ async fn another_key_opens_no_store_with_sealed_secrets(backend: &impl Backend) 
     mdhub_store::open(&url, backend.key("wrong.key")).await.map(drop).expect("nothing is sealed");
 }
 
+/// In memory, where there is some: every commit waits for the disk.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
 /// SQLite, one file.
 struct Sqlite(tempfile::TempDir);
 
 impl Backend for Sqlite {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+    async fn new() -> Option<Self> {
+        Some(Self(directory()))
     }
 
     fn url(&self) -> String {
@@ -297,6 +341,93 @@ impl Backend for Sqlite {
     fn dir(&self) -> &Path {
         self.0.path()
     }
+
+    async fn empty_by_hand(&self) {
+        let options = SqliteConnectOptions::new().filename(self.0.path().join("hub.db"));
+        options.connect().await.expect("a shell").execute("DELETE FROM accounts").await.expect("emptied");
+    }
+}
+
+/// MariaDB, by a user who owns one database.
+struct Mariadb(tempfile::TempDir, String);
+
+impl Backend for Mariadb {
+    async fn new() -> Option<Self> {
+        let url = servers::mariadb().await;
+        url.map(|url| Self(directory(), url)).or_else(|| {
+            servers::skip("MariaDB");
+            None
+        })
+    }
+
+    fn url(&self) -> String {
+        self.1.clone()
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    async fn empty_by_hand(&self) {
+        let options: MySqlConnectOptions = self.1.parse().expect("a URL");
+        options.connect().await.expect("a shell").execute("TRUNCATE accounts").await.expect("emptied");
+    }
+}
+
+async fn empty_collection(url: &str) {
+    let client = mongodb::Client::with_uri_str(url).await.expect("a client");
+    let accounts = client.default_database().expect("named").collection::<mongodb::bson::Document>("accounts");
+    accounts.delete_many(mongodb::bson::doc! {}).await.expect("emptied");
+}
+
+/// A MongoDB replica set.
+struct Mongod(tempfile::TempDir, String);
+
+impl Backend for Mongod {
+    async fn new() -> Option<Self> {
+        let url = servers::mongod().await;
+        url.map(|url| Self(directory(), url)).or_else(|| {
+            servers::skip("mongod");
+            None
+        })
+    }
+
+    fn url(&self) -> String {
+        self.1.clone()
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    async fn empty_by_hand(&self) {
+        empty_collection(&self.1).await;
+    }
+}
+
+/// A MongoDB that stands alone, for users with a password.
+struct MongodAuth(tempfile::TempDir, String);
+
+impl Backend for MongodAuth {
+    async fn new() -> Option<Self> {
+        let url = servers::mongod_auth().await;
+        url.map(|url| Self(directory(), url)).or_else(|| {
+            servers::skip("mongod");
+            None
+        })
+    }
+
+    fn url(&self) -> String {
+        self.1.clone()
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    async fn empty_by_hand(&self) {
+        empty_collection(&self.1).await;
+    }
 }
 
 macro_rules! conformance {
@@ -306,7 +437,9 @@ macro_rules! conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    super::$name(&<$backend>::new()).await;
+                    if let Some(backend) = <$backend>::new().await {
+                        super::$name(&backend).await;
+                    }
                 }
             )*
         }
@@ -326,8 +459,12 @@ macro_rules! conformance {
             events_come_newest_first_and_as_many_as_asked,
             events_older_than_ninety_days_go,
             another_key_opens_no_store_with_sealed_secrets,
+            nobody_said_that_an_emptied_store_is_to_be_empty_until_somebody_does,
         ]);
     };
 }
 
 conformance!(sqlite, super::Sqlite);
+conformance!(mariadb, super::Mariadb);
+conformance!(mongod, super::Mongod);
+conformance!(mongod_auth, super::MongodAuth);

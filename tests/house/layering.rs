@@ -18,8 +18,9 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
 ];
 
 /// Outside packages that give a power which only some of ours may have.
-const ONLY_IN: [(&str, &[&str]); 8] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("sqlx", &["mdhub-store"]),
+    ("mongodb", &["mdhub-store"]),
     ("libloading", &["mdhub-gateways"]),
     ("command-fds", &["mdhub-gateways"]),
     ("axum", &["mdhub-api"]),

@@ -20,7 +20,7 @@ const EDGES: [&str; 7] = [
     "gateways/src/manager/",
     "gateways/src/probe/",
     "gateways/simapi/src/",
-    "store/src/sqlite.rs",
+    "store/src/clock.rs",
 ];
 
 /// Extensions of files that people write and that lines are counted in.

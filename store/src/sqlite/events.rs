@@ -5,18 +5,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 
 use super::fault::Fault;
-
-/// Most events kept.
-const KEPT_MAX: u32 = 10_000;
-
-/// Oldest event kept, milliseconds: 90 days.
-const AGE_MS_MAX: i64 = 90 * 24 * 3600 * 1000;
-
-/// Old events go at every so many appends. What may gather between counts as part of [`KEPT_MAX`].
-const PRUNE_EVERY: u32 = 128;
-
-/// Longest text of an event, bytes; the rest is cut off.
-const TEXT_BYTES_MAX: usize = 4096;
+use crate::retention::{AGE_MS_MAX, KEPT_MAX, PRUNE_EVERY, clipped};
 
 /// Adds an event, and now and then removes the old ones.
 pub(crate) async fn append(connection: &mut SqliteConnection, event: &Event, now_ms: i64) -> Result<(), Fault> {
@@ -72,8 +61,4 @@ fn event(row: &SqliteRow) -> sqlx::Result<Event> {
         reason: row.try_get("reason")?,
         message: row.try_get("message")?,
     })
-}
-
-fn clipped(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +17,6 @@ use super::fault::{self, Fault};
 /// How long to wait for another program's transaction.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The number of this release as a reader of the schema: what `schema.reader_min` is compared with.
-const READER: i64 = 1;
-
 /// From one try to connect to the next, for [`BUSY_TIMEOUT`] in all, while another program has the file open: SQLite does
 /// not wait for the lock that the change to WAL takes, but waits for others.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,7 +30,7 @@ fn migrations() -> Migrator {
 
 /// The path of `sqlite://PATH`, taken by the letter and made absolute.
 pub(crate) fn checked_path(path: &str) -> Result<PathBuf, StoreError> {
-    let refuse = |why: String| Err(StoreError::Away(format!("{why}: allowed is sqlite://PATH")));
+    let refuse = |why: String| Err(StoreError::Url(format!("{why}: allowed is sqlite://PATH")));
     if path.is_empty() {
         return refuse("the URL names no file".into());
     }
@@ -152,26 +149,58 @@ async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
 /// What the file holds, seen from this release.
 enum Found {
     Empty,
-    Behind,
+    /// Of an earlier release, whose last migration this is.
+    Behind {
+        version: i64,
+    },
     Fits,
 }
 
 /// Brings the schema up to this release. Without `may_create`, an empty file is refused.
 async fn prepare(path: &Path, connection: &mut SqliteConnection, may_create: bool) -> Result<(), StoreError> {
     let file = path.display();
-    match found(path, connection).await? {
+    let found = found(path, connection).await?;
+    match found {
         Found::Fits => return Ok(()),
         Found::Empty if !may_create => {
             return Err(StoreError::Schema(format!("{file} has become empty: restore it, or start with a new one")));
         }
-        Found::Empty | Found::Behind => {}
+        Found::Empty | Found::Behind { .. } => {}
     }
     let away = |e: sqlx::Error| fault::explain(path, &e);
+    if let Found::Behind { version } = found {
+        keep_copy(path, connection, version).await?;
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(away)?;
     // Another program may have migrated it while this one waited for the lock: the migrator skips what was applied.
     // (`run` instead of `run_direct` is the same, but its future is not `Send` for the compiler.)
     migrations().run_direct(None, &mut *transaction, false).await.map_err(|e| fault::explain_migration(path, e))?;
     transaction.commit().await.map_err(away)
+}
+
+/// Before a file of an earlier release is migrated: a copy of it as it was, beside it, for a way back. One that is there
+/// is from an earlier try, and stays.
+async fn keep_copy(path: &Path, connection: &mut SqliteConnection, version: i64) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".before-migration-{}", version + 1));
+    let (kept, aside) = (PathBuf::from(&name), {
+        name.push(format!(".{}", std::process::id()));
+        PathBuf::from(name)
+    });
+    if kept.exists() {
+        return Ok(());
+    }
+    let refuse =
+        |e: io::Error| StoreError::Away(format!("{} cannot be kept before the migration: {e}", kept.display()));
+    let _ = fs::remove_file(&aside);
+    copy(connection, &aside).await.map_err(|fault| match fault {
+        Fault::Database(error) => fault::explain(&aside, &error),
+        Fault::Refused(error) => error,
+    })?;
+    fs::set_permissions(&aside, PermissionsExt::from_mode(0o600)).map_err(refuse)?;
+    fs::rename(&aside, &kept).map_err(refuse)?;
+    tracing::info!(copy = %kept.display(), "the database as it was before the migration is kept");
+    Ok(())
 }
 
 async fn found(path: &Path, connection: &mut SqliteConnection) -> Result<Found, StoreError> {
@@ -192,21 +221,17 @@ async fn found(path: &Path, connection: &mut SqliteConnection) -> Result<Found, 
     }
     let reader_min: Option<i64> =
         sqlx::query_scalar("SELECT max(reader_min) FROM schema").fetch_one(&mut *connection).await.map_err(away)?;
-    match reader_min {
-        None => Err(StoreError::Schema(format!("{file}: the table schema has no row; restore a backup"))),
-        Some(reader_min) if reader_min > READER => Err(StoreError::Schema(format!(
-            "{file} is for a newer release: it needs a schema reader of {reader_min} or more, this release is {READER}; \
-             use the newer release, or restore the backup made before it"
-        ))),
-        Some(_) => {
-            let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(away)?;
-            let all = migrations().iter().all(|migration| applied.contains(&migration.version));
-            Ok(if all { Found::Fits } else { Found::Behind })
-        }
-    }
+    crate::check_reader(reader_min).map_err(|e| match e {
+        StoreError::Schema(why) => StoreError::Schema(format!("{file}: {why}")),
+        other => other,
+    })?;
+    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(away)?;
+    let all = migrations().iter().all(|migration| applied.contains(&migration.version));
+    let version = applied.iter().copied().max().unwrap_or_default();
+    Ok(if all { Found::Fits } else { Found::Behind { version } })
 }
 
 /// SQLite's own counter of commits by other connections, this process's and other programs' alike.
@@ -214,4 +239,10 @@ pub(crate) async fn data_version(connection: &mut SqliteConnection) -> Result<u3
     let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?;
     // Thirty-two bits wide in SQLite, and it may wrap.
     Ok(version as u32)
+}
+
+/// Copies the whole database, as it is now, to a new file.
+pub(crate) async fn copy(connection: &mut SqliteConnection, file: &Path) -> Result<(), Fault> {
+    sqlx::query("VACUUM INTO ?").bind(file.display().to_string()).execute(connection).await?;
+    Ok(())
 }
