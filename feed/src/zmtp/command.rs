@@ -102,6 +102,13 @@ pub(crate) fn put_welcome(out: &mut Vec<u8>) {
     frame::put_command(out, b"\x07WELCOME");
 }
 
+/// Appends what tells a PLAIN peer that its password is wrong: an ERROR as libzmq spells it. Its source says `"\x05ERROR"`,
+/// where the escape swallows the E, so that neither end of it knows ERROR by the name that 24/ZMTP-PLAIN gives it. 400 is
+/// what its clients show as the status of the event.
+pub(crate) fn put_wrong_password(out: &mut Vec<u8>) {
+    frame::put_command(out, b"\x5eRROR\x03400");
+}
+
 /// Appends a PING that promises nothing and has no context.
 pub(crate) fn put_ping(out: &mut Vec<u8>) {
     frame::put_command(out, b"\x04PING\0\0");
@@ -150,7 +157,8 @@ mod tests {
         out.clear();
         put_welcome(&mut out);
         put_ping(&mut out);
-        assert_eq!(out, b"\x04\x08\x07WELCOME\x04\x07\x04PING\0\0");
+        put_wrong_password(&mut out);
+        assert_eq!(out, b"\x04\x08\x07WELCOME\x04\x07\x04PING\0\0\x04\x09^RROR\x03400");
     }
 
     #[test]

@@ -60,8 +60,6 @@ impl Fault {
             Self::Metadata => Some(b"malformed-READY"),
             Self::NotReady(_) => Some(b"another-command-expected"),
             Self::Hello => Some(b"malformed-HELLO"),
-            // As libzmq says it, whose clients make an event of it.
-            Self::Token | Self::TokenGuesses => Some(b"400"),
             _ => None,
         }
     }
@@ -85,13 +83,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_printable_and_has_no_space() {
-        for fault in [
-            Fault::SocketType(String::new()),
-            Fault::Metadata,
-            Fault::NotReady(String::new()),
-            Fault::Hello,
-            Fault::Token,
-        ] {
+        for fault in [Fault::SocketType(String::new()), Fault::Metadata, Fault::NotReady(String::new()), Fault::Hello] {
             let reason = fault.reason().expect("told in the handshake");
             assert!(reason.iter().all(u8::is_ascii_graphic), "{fault}");
         }

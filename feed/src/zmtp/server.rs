@@ -468,14 +468,19 @@ impl Server {
     /// An ERROR, where the protocol has one for this end, and as far as the socket takes it at once.
     fn tell_fault(&mut self, peer: &mut Peer, why: &End) {
         let End::Fault(fault) = why else { return };
-        let Some(reason) = fault.reason().filter(|_| !peer.session.is_open()) else { return };
+        self.scratch.clear();
+        match (fault, fault.reason()) {
+            _ if peer.session.is_open() => return,
+            // Who guesses too often is told nothing: libzmq comes back after that, and never after an ERROR.
+            (Fault::Token, _) => command::put_wrong_password(&mut self.scratch),
+            (_, Some(reason)) => command::put_error(&mut self.scratch, reason),
+            (_, None) => return,
+        }
         let Ok(taken) = peer.send(&mut self.pool, self.now) else { return };
         self.buffered -= taken;
         if !peer.out.is_empty() {
             return;
         }
-        self.scratch.clear();
-        command::put_error(&mut self.scratch, reason);
         // The connection is closed next, whether or not this arrived.
         let _ = send(&peer.fd, &self.scratch, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }

@@ -116,6 +116,27 @@ fn gets_in(address: SocketAddr) -> bool {
 }
 
 #[test]
+fn when_every_place_is_taken_the_oldest_silent_connection_gives_way() {
+    let hub = Hub::start(ServerConfig { peers_max: 20, ..config() });
+    let mut silent: Vec<Client> = (0..20).map(|_| Client::dial(hub.address)).collect();
+    for client in &mut silent {
+        client.expect_greeting();
+    }
+    let mut newcomers: Vec<Client> = (0..5).map(|_| Client::connect(hub.address)).collect();
+    for mut client in silent.drain(..5) {
+        assert_eq!(client.closed(), b"");
+    }
+    for client in &mut newcomers {
+        client.sync();
+    }
+    silent[0].send(&[greeting(3, 1, b"NULL"), ready("SUB")].concat());
+    silent[0].frame();
+    assert!(gets_in(hub.address), "another one gave way");
+    silent[0].sync();
+    hub.wait_for("peers_refused", |v| &v.peers_refused, 6);
+}
+
+#[test]
 fn ten_thousand_connects_leave_room_for_a_newcomer() {
     allow_descriptors();
     let hub = Hub::start(ServerConfig { peers_max: 200, ..config() });

@@ -112,8 +112,16 @@ impl Client {
         client.send(&greeting(3, 1, b"PLAIN"));
         client.expect_greeting_of(b"PLAIN");
         client.send(&hello("", token));
-        let answer = client.frame();
-        (answer.1 != b"\x07WELCOME").then(|| [answer.1, client.closed()].concat())
+        let mut chunk = [0; 64];
+        while client.read.len() < 10 {
+            match client.stream.read(&mut chunk) {
+                Ok(got @ 1..) => client.read.extend(&chunk[..got]),
+                Ok(0) => break,
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => break,
+                other => panic!("no answer: {other:?}"),
+            }
+        }
+        (client.read != b"\x04\x08\x07WELCOME").then_some(client.read)
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {

@@ -110,6 +110,21 @@ fn a_peer_that_promised_life_and_fell_silent_is_closed() {
 }
 
 #[test]
+fn a_silent_peer_is_asked_whether_it_lives_and_who_does_not_answer_is_closed() {
+    let hub = Hub::start(ServerConfig { ping_idle_ms: 300, ..config() });
+    let (mut mute, mut alive) = (Client::connect(hub.address), Client::connect(hub.address));
+    let mut of_3_0 = Client::connect_as(hub.address, 0, "SUB");
+    for _ in 0..4 {
+        assert_eq!(alive.frame(), (4, b"\x04PING\0\0".to_vec()));
+        alive.send(&command("PONG", b""));
+    }
+    assert_eq!(mute.closed(), b"\x04\x07\x04PING\0\0");
+    // That version knows no PING; TCP looks after it.
+    of_3_0.sync();
+    hub.wait_for("peers", |v| &v.peers, 2);
+}
+
+#[test]
 fn any_traffic_counts_as_life() {
     let hub = Hub::start(config());
     let mut client = Client::connect(hub.address);
