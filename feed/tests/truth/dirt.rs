@@ -1,5 +1,7 @@
 //! Dirt of every kind, put in where the oracle knows what else is there.
 
+use std::collections::{HashMap, HashSet};
+
 use mdhub_spec::contract::Exchange;
 use mdhub_spec::raw_tick::{RawTick, field};
 
@@ -8,7 +10,7 @@ use crate::draw::Draw;
 use crate::front::{day_field, written_days};
 use crate::market::{Product, sections};
 use crate::oracle::{Expected, Fate, Oracle};
-use crate::scenario::{Arrival, Dirt, Label, Scenario};
+use crate::scenario::{Arrival, Dirt, Fence, Label, Scenario};
 use crate::stream::{Phase, TrueTick};
 
 const NS: i64 = 1_000_000;
@@ -44,6 +46,34 @@ impl Scenario {
                 return self;
             }
         }
+    }
+
+    /// Takes each contract from some of its sources for a while. Where `is_primary_only`, moves its primary besides.
+    pub(crate) fn with_fences(mut self, is_primary_only: bool, draw: &mut Draw) -> Self {
+        self.is_primary_only = is_primary_only;
+        for (product, listed) in self.products.iter().enumerate() {
+            let sources: Vec<usize> = (0..self.fronts.len()).filter(|source| self.carries(*source, listed)).collect();
+            let fence = |at_ns: i64, out: Option<usize>, primary: usize| Fence {
+                at_ns,
+                product,
+                sources: u64::MAX ^ out.map_or(0, |source| 1 << source),
+                primary,
+            };
+            self.fences.push(fence(self.arrivals[0].at_ns, None, sources[0]));
+            let mut moments: Vec<i64> = (0..6)
+                .map(|_| draw.below(self.arrivals.len() as u64) as usize)
+                .map(|place| self.arrivals[place].at_ns)
+                .collect();
+            moments.sort_unstable();
+            for (i, at_ns) in moments.into_iter().enumerate() {
+                let out = draw.pick(&sources);
+                let primary = sources.iter().copied().find(|source| *source != out).unwrap_or(out);
+                let (out, primary) = if i % 2 == 0 { (Some(out), primary) } else { (None, out) };
+                self.fences.push(fence(at_ns, out, primary));
+            }
+        }
+        self.fences.sort_by_key(|fence| fence.at_ns);
+        self
     }
 
     /// Starts the hub at this moment: what came before never reaches it.
@@ -118,25 +148,37 @@ impl Scenario {
         let expected = Oracle::expect(self);
         let mut last: Vec<Option<(usize, usize)>> = vec![None; self.products.len()];
         let mut candidates = Vec::new();
+        // A source that has shown the truth and then shows something else has taken another snapshot.
+        let mut shown = HashSet::new();
+        // Nothing contradicts a limit that nobody else has shown before.
+        let mut limits: HashMap<(usize, Day), usize> = HashMap::new();
         for (place, arrival) in self.arrivals.iter().enumerate() {
             let Label::True(index) = arrival.label else { continue };
+            if !shown.insert((arrival.source, index)) {
+                continue;
+            }
             let product = self.ticks[index].product;
+            let day = (product, self.ticks[index].trading_day);
+            let is_known = limits.get(&day).is_some_and(|source| *source != arrival.source);
             match &expected[place] {
                 Expected::Exactly(Fate::Published(_)) => last[product] = Some((index, arrival.source)),
                 Expected::Exactly(Fate::Duplicate)
                     if last[product].is_some_and(|(i, s)| i == index && s != arrival.source) =>
                 {
-                    candidates.push((place, index));
+                    candidates.push((place, index, is_known));
                 }
                 _ => {}
+            }
+            if !self.fronts[arrival.source].style.omits_limits && expected[place] != Expected::Exactly(Fate::Fenced) {
+                limits.entry(day).or_insert(arrival.source);
             }
         }
         for dirt in [Dirt::Disagreement, Dirt::Statics] {
             for _ in 0..each.min(candidates.len()) {
-                let (place, index) = candidates.swap_remove(draw.below(candidates.len() as u64) as usize);
+                let (place, index, is_known) = candidates.swap_remove(draw.below(candidates.len() as u64) as usize);
                 let tick = self.ticks[index].clone();
                 let arrival = &mut self.arrivals[place];
-                let omits_limits = self.fronts[arrival.source].style.omits_limits;
+                let omits_limits = self.fronts[arrival.source].style.omits_limits || !is_known;
                 let product = &self.products[tick.product];
                 if contradict(&mut arrival.raw, dirt, &tick, product, omits_limits, draw) {
                     arrival.label = Label::Dirt(dirt);
@@ -304,14 +346,14 @@ fn spoil(raw: &mut RawTick, dirt: Dirt, tick: &TrueTick, product: &Product, draw
         }
         Dirt::TurnoverBackwards => {
             raw.turnover = (tick.turnover * 0.9).into();
-            return !is_czce && tick.volume > 0;
+            return !is_czce && !product.is_spread && tick.volume > 0;
         }
         Dirt::NotPositive => return !product.is_spread && tick.volume > 0 && not_positive(raw, draw),
         Dirt::BeyondLimits => return tick.volume > 0 && tick.phase == Phase::Continuous && beyond(raw, tick, draw),
         Dirt::Crossed => {
             return tick.phase == Phase::Continuous && !product.is_stock_option() && crossed(raw, tick, product);
         }
-        Dirt::Absurd => return absurd(raw, draw),
+        Dirt::Absurd => return tick.bids[0].is_some() && tick.asks[0].is_some() && absurd(raw, draw),
         Dirt::UnknownContract => {
             let names: [&[u8]; 4] = [b"zz9999", b"rb2799", b"", b"xx"];
             raw.instrument = field(draw.pick(&names));
@@ -349,7 +391,8 @@ fn beyond(raw: &mut RawTick, tick: &TrueTick, draw: &mut Draw) -> bool {
     let spread = tick.limit_up - tick.limit_down;
     match draw.below(2) {
         0 => raw.last_price = (tick.limit_up + spread).into(),
-        _ => raw.last_price = (tick.limit_down - tick.limit_down.abs() * 0.5).into(),
+        _ if tick.limit_down > spread => raw.last_price = (tick.limit_down - spread).into(),
+        _ => raw.last_price = (tick.limit_down - 2.0 * spread).into(),
     }
     is_known
 }
@@ -385,7 +428,9 @@ fn contradict(
         if draw.chance(50) && !omits_limits {
             raw.limit_up = (tick.limit_up + 3.0 * product.tick_size).into();
         } else {
-            raw.pre_settlement = (tick.pre_settlement + 3.0 * product.tick_size).into();
+            // Zero would be no contradiction, but nothing.
+            let steps = if tick.pre_settlement + 3.0 * product.tick_size == 0.0 { 4.0 } else { 3.0 };
+            raw.pre_settlement = (tick.pre_settlement + steps * product.tick_size).into();
         }
         return true;
     }

@@ -10,9 +10,15 @@ mod draw;
 #[cfg(test)]
 mod front;
 #[cfg(test)]
+mod hub;
+#[cfg(test)]
 mod market;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod played;
+#[cfg(test)]
+mod recorded_day;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]

@@ -16,6 +16,7 @@ const RECOGNISED: usize = 32;
 /// `flags` of the payload.
 pub(crate) const AUCTION: u32 = 2;
 pub(crate) const POST_CLOSE: u32 = 4;
+pub(crate) const CALENDAR_DOUBT: u32 = 8;
 
 /// What a subscriber is told, as far as the true tick, the contract's history and the front decide it.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,10 @@ pub(crate) enum Fate {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expected {
     Exactly(Fate),
+    /// A copy from CZCE, of the second and volume that was published last: called late, whether by one or by another name.
+    NotInOrder,
+    /// A copy from a source that is not the primary, where only that is published.
+    NotPrimary,
     /// By whatever rule.
     Quarantine(Dirt),
     /// A copy brought again long after: whatever it is called, it is not published.
@@ -100,12 +105,15 @@ struct Memory {
     mark: Option<(i64, i32)>,
     /// Who opened the second and volume of the mark.
     opener: usize,
+    /// The true tick that was published last.
+    newest: usize,
     recognised: VecDeque<u64>,
     /// Of ticks that somebody has brought.
     brought: HashSet<u64>,
     seq: u64,
     last: Option<(u32, i32)>,
     sources: u64,
+    primary: usize,
 }
 
 /// Knows the true stream, and walks through the arrivals.
@@ -118,6 +126,12 @@ pub(crate) struct Oracle<'a> {
 impl<'a> Oracle<'a> {
     /// What must become of each arrival, in order.
     pub(crate) fn expect(scenario: &'a Scenario) -> Vec<Expected> {
+        Self::follow(scenario, &[])
+    }
+
+    /// What had to become of each arrival, where these are the fates. They matter on CZCE alone, where a hub may know of a
+    /// source that it is ahead within a second, or may not.
+    pub(crate) fn follow(scenario: &'a Scenario, fates: &[Fate]) -> Vec<Expected> {
         let mut oracle = Self {
             scenario,
             memories: scenario.products.iter().map(|_| Memory { sources: u64::MAX, ..Memory::default() }).collect(),
@@ -125,16 +139,17 @@ impl<'a> Oracle<'a> {
         };
         let mut fences = scenario.fences.iter().peekable();
         let mut out = Vec::with_capacity(scenario.arrivals.len());
-        for arrival in &scenario.arrivals {
+        for (place, arrival) in scenario.arrivals.iter().enumerate() {
             while let Some(fence) = fences.next_if(|fence| fence.at_ns <= arrival.at_ns) {
-                oracle.memories[fence.product].sources = fence.sources;
+                let memory = &mut oracle.memories[fence.product];
+                (memory.sources, memory.primary) = (fence.sources, fence.primary);
             }
-            out.push(oracle.of(arrival));
+            out.push(oracle.of(arrival, fates.get(place)));
         }
         out
     }
 
-    fn of(&mut self, arrival: &Arrival) -> Expected {
+    fn of(&mut self, arrival: &Arrival, found: Option<&Fate>) -> Expected {
         let Some(product) = self.product(arrival) else { return Expected::Quarantine(Dirt::UnknownContract) };
         if self.memories[product].sources & 1 << arrival.source == 0 {
             return Expected::Exactly(Fate::Fenced);
@@ -143,7 +158,7 @@ impl<'a> Oracle<'a> {
             Label::Dirt(dirt) => Expected::Quarantine(dirt),
             Label::Again(tick, Dirt::Reconnect) if self.is_ahead(product, tick) => Expected::Open,
             Label::Again(_, dirt) => Expected::NotPublished(dirt),
-            Label::True(tick) => Expected::Exactly(self.fate(product, tick, arrival)),
+            Label::True(tick) => self.copy(product, tick, arrival, found),
         }
     }
 
@@ -157,28 +172,45 @@ impl<'a> Oracle<'a> {
         self.memories[product].mark.is_none_or(|mark| (tick.time_ms, tick.volume) >= mark)
     }
 
-    fn fate(&mut self, product: usize, index: usize, arrival: &Arrival) -> Fate {
+    fn copy(&mut self, product: usize, index: usize, arrival: &Arrival, found: Option<&Fate>) -> Expected {
         let tick = &self.scenario.ticks[index];
         let tid = tid(tick, &self.topics[product]);
         let memory = &mut self.memories[product];
+        if self.scenario.is_primary_only && arrival.source != memory.primary {
+            return Expected::NotPrimary;
+        }
         if memory.recognised.contains(&tid) {
-            return Fate::Duplicate;
+            return Expected::Exactly(Fate::Duplicate);
         }
         let at = (tick.time_ms, tick.volume);
         let is_first = memory.brought.insert(tid);
-        let is_in_order = match memory.mark {
-            None => true,
-            // Only CZCE has two ticks of one second and volume; they follow the source that opened it.
-            Some(mark) if at == mark => arrival.source == memory.opener,
-            Some(mark) => at > mark,
-        };
-        if !is_in_order {
-            return if is_first { Fate::LateUnique } else { Fate::Late };
+        let behind = Expected::Exactly(if is_first { Fate::LateUnique } else { Fate::Late });
+        match memory.mark {
+            // Only CZCE has two ticks of one second and volume. Whose are taken is the hub's to decide, as long as it never
+            // goes back; by itself it follows the source that opened them.
+            Some(mark) if at == mark => {
+                let is_taken = found.map_or(arrival.source == memory.opener, |fate| matches!(fate, Fate::Published(_)));
+                if index < memory.newest || !is_taken {
+                    return Expected::NotInOrder;
+                }
+            }
+            Some(mark) if at < mark => {
+                return if self.scenario.products[product].exchange == Exchange::Czce {
+                    Expected::NotInOrder
+                } else {
+                    behind
+                };
+            }
+            _ => memory.opener = arrival.source,
         }
-        if memory.mark != Some(at) {
-            memory.opener = arrival.source;
-        }
-        memory.mark = Some(at);
+        memory.newest = index;
+        Expected::Exactly(self.publish(product, index, tid, arrival))
+    }
+
+    fn publish(&mut self, product: usize, index: usize, tid: u64, arrival: &Arrival) -> Fate {
+        let tick = &self.scenario.ticks[index];
+        let memory = &mut self.memories[product];
+        memory.mark = Some((tick.time_ms, tick.volume));
         if memory.recognised.len() == RECOGNISED {
             memory.recognised.pop_front();
         }
@@ -208,7 +240,9 @@ impl<'a> Oracle<'a> {
             limit_up: Some(tick.limit_up).filter(|_| !omits_limits),
             source: account(arrival.source),
             ingress_ns: arrival.raw.ingress_real_ns.get(),
-            flags: self.flags(product, tick),
+            flags: self
+                .flags(product, tick)
+                .map(|flags| if self.scenario.is_doubted { flags | CALENDAR_DOUBT } else { flags }),
         }))
     }
 
@@ -280,6 +314,18 @@ pub(crate) fn judge(scenario: &Scenario, expected: &[Expected], fates: &[Fate]) 
         };
         match expected {
             Expected::Open => {}
+            Expected::NotInOrder => {
+                tally.copies += 1;
+                if !matches!(fate, Fate::Late | Fate::LateUnique) {
+                    object("another fate");
+                }
+            }
+            Expected::NotPrimary => {
+                tally.copies += 1;
+                if matches!(fate, Fate::Published(_) | Fate::Quarantined(_)) {
+                    object("no primary");
+                }
+            }
             Expected::Quarantine(dirt) | Expected::NotPublished(dirt) => {
                 tally.note(*dirt, fate);
                 if matches!(fate, Fate::Published(_)) {
@@ -296,6 +342,9 @@ pub(crate) fn judge(scenario: &Scenario, expected: &[Expected], fates: &[Fate]) 
     }
     let published = messages(fates);
     tally.published = published.len();
+    if !scenario.is_primary_only {
+        objections.extend(unaccounted(scenario, expected, fates));
+    }
     objections.extend(stream_faults(scenario, &published).into_iter().map(|f| format!("seed {}: {f}", scenario.seed)));
     (tally, objections)
 }
@@ -338,7 +387,7 @@ pub(crate) fn describe(scenario: &Scenario, place: usize) -> String {
 }
 
 /// What holds of every published stream, whatever arrived: numbered without a gap, no identity twice, each a true tick, and
-/// in the order of the true ones but for CZCE within a second.
+/// in the order of the true ones.
 pub(crate) fn stream_faults(scenario: &Scenario, published: &[&Message]) -> Vec<String> {
     let topics: Vec<String> = scenario.products.iter().map(|p| p.vt_symbol()).collect();
     let truth: HashMap<u64, usize> =
@@ -361,11 +410,7 @@ pub(crate) fn stream_faults(scenario: &Scenario, published: &[&Message]) -> Vec<
             continue;
         };
         if let Some((_, earlier)) = last
-            && !may_follow(
-                &scenario.ticks[earlier],
-                &scenario.ticks[tick],
-                scenario.products[scenario.ticks[tick].product].exchange,
-            )
+            && tick <= earlier
         {
             faults.push(format!("{topic}: true tick {tick} after {earlier}"));
         }
@@ -374,11 +419,19 @@ pub(crate) fn stream_faults(scenario: &Scenario, published: &[&Message]) -> Vec<
     faults
 }
 
-fn may_follow(earlier: &TrueTick, later: &TrueTick, exchange: Exchange) -> bool {
-    match exchange {
-        Exchange::Czce => later.time_ms >= earlier.time_ms,
-        _ => later.happened_ms > earlier.happened_ms,
+/// True ticks that a source with a right to brought, and that were neither published nor counted as brought too late by
+/// all, or both, or more than once.
+fn unaccounted(scenario: &Scenario, expected: &[Expected], fates: &[Fate]) -> Vec<String> {
+    let mut counts: HashMap<usize, (bool, usize, usize)> = HashMap::new();
+    for (place, (expected, fate)) in expected.iter().zip(fates).enumerate() {
+        let (Label::True(tick) | Label::Again(tick, _)) = scenario.arrivals[place].label else { continue };
+        let count = counts.entry(tick).or_insert((false, 0, place));
+        count.0 |=
+            matches!(scenario.arrivals[place].label, Label::True(_)) && *expected != Expected::Exactly(Fate::Fenced);
+        count.1 += usize::from(matches!(fate, Fate::Published(_) | Fate::LateUnique));
     }
+    let faults = counts.into_values().filter(|(is_owed, count, _)| *is_owed && *count != 1);
+    faults.map(|(_, count, place)| format!("{}: accounted for {count} times", describe(scenario, place))).collect()
 }
 
 /// True ticks that somebody with a right to brought in time for one to expect them, and that were not published: none where

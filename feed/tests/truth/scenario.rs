@@ -13,7 +13,7 @@ use crate::stream::{Density, TrueTick, course};
 const NS: i64 = 1_000_000;
 
 /// What an arrival is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Label {
     /// A copy of this true tick.
     True(usize),
@@ -117,12 +117,13 @@ pub(crate) struct Front {
     pub(crate) replays_night: bool,
 }
 
-/// From this moment on these sources, a bit each, feed the contracts of these products.
+/// From this moment on these sources, a bit each, feed the contract, and one of them is its primary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fence {
     pub(crate) at_ns: i64,
     pub(crate) product: usize,
     pub(crate) sources: u64,
+    pub(crate) primary: usize,
 }
 
 /// All that the oracle knows.
@@ -136,6 +137,10 @@ pub(crate) struct Scenario {
     pub(crate) fronts: Vec<Front>,
     /// In order of time.
     pub(crate) fences: Vec<Fence>,
+    /// Whether what is published must be flagged with `calendar_doubt`.
+    pub(crate) is_doubted: bool,
+    /// Whether only a contract's primary is published.
+    pub(crate) is_primary_only: bool,
     /// In order of arrival.
     pub(crate) arrivals: Vec<Arrival>,
 }
@@ -169,6 +174,8 @@ pub(crate) const DAYS: [&[u32]; 11] = [
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) skew: Skew,
+    /// Trading days, `YYYYMMDD`.
+    pub(crate) days: &'static [u32],
     /// Contracts at once.
     pub(crate) products: usize,
     pub(crate) density: Density,
@@ -178,7 +185,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(seed: u64, skew: Skew) -> Self {
-        Self { seed, skew, products: 7, density: Density { bursts: 3, ticks: 12 }, is_lossy: !seed.is_multiple_of(4) }
+        Self {
+            seed,
+            skew,
+            days: DAYS[seed as usize % DAYS.len()],
+            products: 7,
+            density: Density { bursts: 3, ticks: 12 },
+            is_lossy: !seed.is_multiple_of(4),
+        }
     }
 }
 
@@ -186,7 +200,7 @@ impl Scenario {
     /// The true stream and the sources' copies of it, without dirt.
     pub(crate) fn of(plan: Plan) -> Self {
         let mut draw = Draw::new(plan.seed);
-        let days: Vec<Day> = DAYS[plan.seed as usize % DAYS.len()].iter().map(|day| Day::of(*day)).collect();
+        let days: Vec<Day> = plan.days.iter().map(|day| Day::of(*day)).collect();
         let products = choose(plan, &mut draw);
         let mut ticks: Vec<TrueTick> = Vec::new();
         for (index, product) in products.iter().enumerate() {
@@ -200,8 +214,17 @@ impl Scenario {
                 fronts.push(front(plan, dialect, place, span, &mut draw));
             }
         }
-        let mut scenario =
-            Self { seed: plan.seed, products, days, ticks, fronts, fences: Vec::new(), arrivals: Vec::new() };
+        let mut scenario = Self {
+            seed: plan.seed,
+            products,
+            days,
+            ticks,
+            fronts,
+            fences: Vec::new(),
+            is_doubted: false,
+            is_primary_only: false,
+            arrivals: Vec::new(),
+        };
         for source in 0..scenario.fronts.len() {
             let mut arrivals = scenario.brought_by(source, &mut draw);
             scenario.arrivals.append(&mut arrivals);

@@ -139,7 +139,8 @@ impl Course<'_> {
         }
         // The last half second of a section belongs to it.
         self.tick(section.closes + self.fraction(draw), self.closing_phase(), draw.chance(80), draw);
-        if section.is_last && self.product.hours != Hours::Option && draw.chance(70) {
+        let is_settled = self.product.hours != Hours::Option && !self.product.is_spread;
+        if section.is_last && is_settled && draw.chance(70) {
             let at = self.trading_day.plus(15 * HOUR + 27 * MINUTE + draw.between(0, 16 * 60) * SECOND);
             self.tick(at + self.fraction(draw), Phase::PostClose, false, draw);
         }
@@ -205,7 +206,8 @@ impl Course<'_> {
         self.volume += lots;
         self.open_interest += draw.between(-i64::from(lots), i64::from(lots)).max(1 - self.open_interest);
         let price = self.price(self.last);
-        self.turnover += price.abs() * f64::from(lots) * self.product.multiplier;
+        // A spread may trade below zero, and then its turnover goes down.
+        self.turnover += price * f64::from(lots) * self.product.multiplier;
         self.open = self.open.or(Some(price));
         self.high = Some(self.high.map_or(price, |high| high.max(price)));
         self.low = Some(self.low.map_or(price, |low| low.min(price)));

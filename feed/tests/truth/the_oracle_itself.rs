@@ -1,25 +1,34 @@
 //! The oracle can fail: whatever is wrong in what was published, it objects.
 
+use std::collections::HashSet;
+
 use crate::draw::Draw;
 use crate::oracle::{Expected, Fate, Message, Oracle, judge, messages, missing};
-use crate::scenario::{Dirt, Label, Plan, Scenario, Skew};
+use crate::scenario::{Arrival, Dirt, Label, Plan, Scenario, Skew};
 
 /// A scenario with dirt, and what a perfect hub makes of it.
 fn perfect(seed: u64, skew: Skew) -> (Scenario, Vec<Expected>, Vec<Fate>) {
     let mut draw = Draw::new(seed);
     let scenario = Scenario::of(Plan::new(seed, skew)).without_open_questions().with_dirt(3, &mut draw);
     let expected = Oracle::expect(&scenario);
-    let fates = expected.iter().map(perfection).collect();
+    let fates = perfection(&scenario, &expected);
     (scenario, expected, fates)
 }
 
-fn perfection(expected: &Expected) -> Fate {
-    match expected {
+/// What a hub does that makes no mistake.
+fn perfection(scenario: &Scenario, expected: &[Expected]) -> Vec<Fate> {
+    let is_published = |expected: &Expected| matches!(expected, Expected::Exactly(Fate::Published(_)));
+    let both = || scenario.arrivals.iter().zip(expected);
+    let mut accounted: HashSet<Label> = both().filter(|(_, e)| is_published(e)).map(|(a, _)| a.label).collect();
+    let mut fate = |(arrival, expected): (&Arrival, &Expected)| match expected {
         Expected::Exactly(fate) => fate.clone(),
+        Expected::NotInOrder if accounted.insert(arrival.label) => Fate::LateUnique,
+        Expected::NotInOrder | Expected::NotPrimary => Fate::Late,
         Expected::Quarantine(_) | Expected::NotPublished(_) | Expected::Open => {
             Fate::Quarantined("some rule".to_owned())
         }
-    }
+    };
+    both().map(&mut fate).collect()
 }
 
 /// Where the `n`th arrival is of which this holds.
@@ -62,7 +71,7 @@ const ASTRAY: [Wrong; 6] = [
     ("a copy is published too", publish_a_copy, "twice"),
     ("dirt is published", publish_dirt, "dirt was published"),
     ("two ticks change places", swap_two, "where"),
-    ("a late tick is called another's copy", call_it_late, "another fate"),
+    ("a late tick is called another's copy", call_it_late, "accounted for 0 times"),
 ];
 
 /// Ticks are published in time, and are not right.
@@ -123,12 +132,28 @@ fn each_way_to_be_wrong_is_seen() {
 }
 
 #[test]
+fn a_source_that_is_heard_without_a_right_to_is_seen() {
+    let scenario = Scenario::of(Plan::new(5, Skew::BelowGap)).with_fences(true, &mut Draw::new(5));
+    let expected = Oracle::expect(&scenario);
+    let fates = perfection(&scenario, &expected);
+    assert_eq!(judge(&scenario, &expected, &fates).1, Vec::<String>::new());
+    for (stranger, part) in [(Expected::NotPrimary, "no primary"), (Expected::Exactly(Fate::Fenced), "another fate")] {
+        let mut fates = fates.clone();
+        let first = find(&fates, 0, is_published);
+        let place = find(&fates, 50, |place, _| expected[place] == stranger);
+        fates[place] = fates[first].clone();
+        let (_, objections) = judge(&scenario, &expected, &fates);
+        assert!(objections.iter().any(|objection| objection.contains(part)), "{stranger:?}: {objections:?}");
+    }
+}
+
+#[test]
 fn a_hub_that_starts_in_mid_section_owes_what_comes_from_then_on() {
     let scenario = Scenario::of(Plan::new(6, Skew::AboveGap));
-    let whole = messages(&Oracle::expect(&scenario).iter().map(perfection).collect::<Vec<_>>()).len();
+    let whole = messages(&perfection(&scenario, &Oracle::expect(&scenario))).len();
     let middle = scenario.arrivals[scenario.arrivals.len() / 2].at_ns;
     let half = scenario.from(middle);
-    let fates: Vec<Fate> = Oracle::expect(&half).iter().map(perfection).collect();
+    let fates = perfection(&half, &Oracle::expect(&half));
     let published = messages(&fates);
     assert!((whole / 4..whole).contains(&published.len()), "{} of {whole}", published.len());
     assert_eq!(published[0].seq, 1);
