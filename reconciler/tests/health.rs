@@ -149,7 +149,7 @@ fn what_was_ended_for_being_sick_backs_off_like_any_crash() {
     scenario.observed.ended_sick.insert(incarnation(1));
     scenario.check(&expect![[r#"
         status  ctp-backup Healthy: 1 of 2 contracts accepted
-        status  ctp-main CoolingDown: signal 11; restarts in 1 s
+        status  ctp-main CoolingDown: ended by the hub for being sick, signal 11; restarts in 1 s
         route   m2705.DCE <- [ctp-main ctp-backup]
         route   rb2701.SHFE <- [ctp-main ctp-backup]
         wake    in 900 ms

@@ -388,7 +388,7 @@ fn a_silent_process_loses_routes_and_pipe_at_once_and_counts_as_an_exit() {
     let mut drained = Scenario::new().exits("ctp-main", [ended]);
     drained.observed.attached.insert(incarnation(1));
     drained.check(&expect![[r#"
-        status  ctp-main CoolingDown: signal 11; restarts in 1 s
+        status  ctp-main CoolingDown: ended by the hub for being sick, signal 11; restarts in 1 s
         route   rb2701.SHFE <- []
         detach  7.1
         wake    in 500 ms

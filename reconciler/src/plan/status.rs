@@ -300,8 +300,10 @@ fn mismatch_text(version: u32) -> String {
 
 fn cool_down_text(last: &Exit, backoff: &Backoff, now: Mono) -> String {
     let row = if backoff.exits == 1 { String::new() } else { format!(", exit {} in a row", backoff.exits) };
+    // Of those that were asked only the sick back off.
+    let sick = if last.asked { "ended by the hub for being sick, " } else { "" };
     let bye = last.bye.as_ref().map(|bye| format!(" ({bye})")).unwrap_or_default();
-    format!("{}{bye}{row}; restarts in {}", last.reason, seconds(backoff.until, now))
+    format!("{sick}{}{bye}{row}; restarts in {}", last.reason, seconds(backoff.until, now))
 }
 
 /// Whole seconds from `earlier` to `later`, rounded up.

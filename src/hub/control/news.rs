@@ -51,28 +51,26 @@ impl Told {
     }
 }
 
-/// A source that contracts of one exchange have lost, and who goes on.
+/// A source that contracts have lost, and who goes on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Failover {
     from: AccountId,
-    exchange: Exchange,
     /// By priority; empty when nobody is left.
     to: Vec<AccountId>,
-    contracts: usize,
+    /// How many contracts of each exchange.
+    contracts: BTreeMap<Exchange, usize>,
 }
 
 /// Contracts that are no longer wanted lose nothing.
 fn failovers(before: &BTreeMap<Contract, Vec<AccountId>>, now: &BTreeMap<Contract, Vec<AccountId>>) -> Vec<Failover> {
-    let mut lost: BTreeMap<(&AccountId, Exchange, &Vec<AccountId>), usize> = BTreeMap::new();
+    let mut lost: BTreeMap<(&AccountId, &Vec<AccountId>), BTreeMap<Exchange, usize>> = BTreeMap::new();
     for (contract, sources) in before {
         let Some(left) = now.get(contract) else { continue };
         for from in sources.iter().filter(|id| !left.contains(id)) {
-            *lost.entry((from, contract.exchange(), left)).or_default() += 1;
+            *lost.entry((from, left)).or_default().entry(contract.exchange()).or_default() += 1;
         }
     }
-    lost.into_iter()
-        .map(|((from, exchange, to), contracts)| Failover { from: from.clone(), exchange, to: to.clone(), contracts })
-        .collect()
+    lost.into_iter().map(|((from, to), contracts)| Failover { from: from.clone(), to: to.clone(), contracts }).collect()
 }
 
 impl Control {
@@ -123,15 +121,16 @@ impl Control {
     }
 
     fn tell_failover(&self, failover: &Failover, observed: &Observed, plan: &Plan, now: Mono) {
-        let Failover { from, exchange, to, contracts } = failover;
+        let Failover { from, to, contracts } = failover;
         let cause = plan.statuses.get(from).map_or("the account is gone", |status| status.why.as_str());
         let exit = observed.gateways.get(from).filter(|v| v.process.is_none()).and_then(|v| v.exits.last());
         let after = exit.map_or_else(String::new, |e| format!(", {} ms after its end was seen", now.ms_since(e.at)));
         let names = to.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ");
+        let exchanges = contracts.iter().map(|(exchange, n)| format!("{exchange} {n}")).collect::<Vec<_>>().join(", ");
         let message = if to.is_empty() {
-            format!("{contracts} contracts of {exchange} have no source left{after}: {cause}")
+            format!("contracts without a source ({exchanges}){after}: {cause}")
         } else {
-            format!("{contracts} contracts of {exchange} go on with {names}{after}: {cause}")
+            format!("contracts go on with {names} ({exchanges}){after}: {cause}")
         };
         if to.is_empty() {
             error!(account = %from, "{message}");
@@ -187,16 +186,10 @@ mod tests {
         let told: Vec<String> = failovers(&before, &now)
             .iter()
             .map(|f| {
-                format!(
-                    "{} {} {} {:?}",
-                    f.from,
-                    f.exchange,
-                    f.contracts,
-                    f.to.iter().map(AccountId::as_str).collect::<Vec<_>>()
-                )
+                format!("{} {:?} {:?}", f.from, f.to.iter().map(AccountId::as_str).collect::<Vec<_>>(), f.contracts)
             })
             .collect();
-        assert_eq!(told, ["a SHFE 2 [\"b\"]", "a DCE 1 []"]);
+        assert_eq!(told, ["a [] {Dce: 1}", "a [\"b\"] {Shfe: 2}"]);
         assert_eq!(failovers(&now, &before), []);
     }
 }
