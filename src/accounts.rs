@@ -60,7 +60,7 @@ pub(crate) async fn open(data: &DataDir, url: &str) -> Result<Arc<dyn AccountSto
 }
 
 async fn list(store: &dyn AccountStore, json: bool) -> Result<(), Failure> {
-    let Loaded { accounts, set_aside } = store.load().await.map_err(|e| e.to_string())?;
+    let Loaded { accounts, set_aside, .. } = store.load().await.map_err(|e| e.to_string())?;
     if json {
         let rows: Vec<_> = accounts.iter().map(row).collect();
         say(serde_json::Value::Array(rows))?;
