@@ -99,6 +99,19 @@ impl DataDir {
         file.write_all(text.as_bytes())?;
         fs::rename(fresh, path)
     }
+
+    /// The same, so that a power cut leaves the old text or the new one, too.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn replace_durably(&self, name: &str, text: &str) -> std::io::Result<()> {
+        let (path, fresh) = (self.path(name), self.path(&format!("{name}.new")));
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(fresh, path)?;
+        File::open(&self.root)?.sync_all()
+    }
 }
 
 #[cfg(test)]

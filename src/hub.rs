@@ -9,6 +9,8 @@
 mod control;
 mod deliveries;
 mod desired;
+mod last;
+mod late;
 mod market;
 mod outbox;
 mod pipes;
@@ -41,7 +43,7 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, accounts, logging, say};
+use crate::{Failure, logging, say};
 
 use self::control::{Control, Key};
 
@@ -90,8 +92,9 @@ pub(crate) async fn run(
     guard_memory();
     allow_descriptors();
     let database = data.database_url(loaded.settings.database.url.as_deref());
+    let last = last::LastDesired::new(&data)?;
     let store = tokio::select! {
-        store = accounts::open(&data, &database) => store?,
+        store = late::open(&data, &database, &last) => store?,
         // Another program may lock the database for long.
         signal = ends.first() => {
             info!(signal, "the hub ends before it was up");
@@ -111,7 +114,7 @@ pub(crate) async fn run(
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 
     let (stop, stopped) = tokio_watch::channel(false);
-    let watcher = tokio::spawn(watch::run(store, control.clone(), stopped.clone()));
+    let watcher = tokio::spawn(watch::Watch::new(store, control.clone(), last, outbox.clone()).run(stopped.clone()));
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
     let statuses = tokio::spawn(status::run(data.clone(), control.documents(), stopped.clone()));
@@ -221,7 +224,7 @@ fn health(feed: Arc<FeedHandle>) -> mdhub_api::HealthProbe {
 fn announce(data: &DataDir, at: &Addresses, epoch: u64, database: &str) -> Result<(), Failure> {
     let text = json!({
         "pid": std::process::id(), "http": format!("http://{}", at.http), "zmq": String::from(at.zmq),
-        "epoch": epoch.to_string(), "database": database,
+        "epoch": epoch.to_string(), "database": mdhub_store::shown(database),
     });
     data.replace("run.json", &text.to_string()).map_err(|e| format!("{}: {e}", data.path("run.json").display()))
 }

@@ -38,6 +38,7 @@ use super::market::{self, Market};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
+use super::watch::StandingCell;
 use super::status;
 use demands::Subscribed;
 use news::Told;
@@ -127,6 +128,7 @@ pub(crate) struct Control {
     outbox: Outbox,
     queue: Queue,
     launches: AtomicU64,
+    standing: StandingCell,
     state: Mutex<State>,
     /// What the status file says.
     documents: tokio_watch::Sender<Arc<Value>>,
@@ -154,6 +156,7 @@ impl Control {
             outbox,
             queue,
             launches: AtomicU64::new(0),
+            standing: StandingCell::default(),
             state: Mutex::new(state),
             documents: tokio_watch::Sender::new(Arc::new(Value::Null)),
             routing: tokio::sync::Mutex::new(()),
@@ -193,6 +196,17 @@ impl Control {
         state.desired = Some(Arc::new(desired));
         drop(state);
         self.queue.wake(Key::Hub);
+    }
+
+    /// The accounts that are in force; none before the first read.
+    pub(crate) fn accounts_in_force(&self) -> Vec<MarketDataAccount> {
+        let desired = self.state().desired.clone();
+        desired.map(|desired| desired.accounts.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How the desired state stands to the database.
+    pub(crate) fn standing(&self) -> &StandingCell {
+        &self.standing
     }
 
     /// The feed is done with a pipe. One that held what is no tick ends its worker, and only that one.

@@ -66,6 +66,7 @@ fn text(control: &Control) -> String {
         "peers_refused": read(&feed.peers_refused),
         "feed_events_dropped": read(&feed.events_dropped),
         "events_dropped": control.events_dropped(),
+        "desired": format!("{:?}", control.standing().get()),
     })
     .to_string()
 }
