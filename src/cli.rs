@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use mdhub_gateways::worker::WorkerArgs;
 use mdhub_spec::account::{AccountId, FrontAddress, GatewayKind};
+use mdhub_spec::contract::Contract;
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::settings::Endpoint;
 
@@ -28,12 +29,22 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Desired state: which accounts exist, and which of them run
     Account(AccountArgs),
+    /// Bring accounts into the state that a file describes
+    Apply(ApplyArgs),
+    /// Show the accounts; what -o yaml prints, apply takes
+    Get(GetArgs),
+    /// Make the database's tables, or bring them up to this release; the hub does so by itself
+    Migrate(StoreArgs),
+    /// Copy the accounts to a new file: secrets sealed, the key left out
+    Backup(BackupArgs),
+    /// Bring accounts back from the backup of a MySQL or MongoDB database; those that exist stay as they are
+    Restore(BackupArgs),
     /// Print the ticks of a hub
     Subscribe(SubscribeArgs),
     /// Judge a settings file without running anything
     Check(CheckArgs),
-    /// A gateway worker: started by the hub, not by people
-    #[command(hide = true)]
+    /// Test an account's login by hand, step by step; the hub starts its workers by this command, too
+    #[command(after_help = PROBE_HELP)]
     Gateway(GatewayArgs),
 }
 
@@ -65,8 +76,9 @@ pub(crate) struct PlaceArgs {
     /// Where the database, the sealing key and the runtime files are
     #[arg(long, env = "MDHUB_DATA_DIR", default_value = "mdhub-data", global = true)]
     pub(crate) data_dir: PathBuf,
-    /// Where the accounts are: sqlite://PATH; by default mdhub.db in the data directory
-    #[arg(long, env = "MDHUB_DATABASE_URL", global = true)]
+    /// Where the accounts are: sqlite://PATH, mysql://USER:PASSWORD@HOST/DATABASE, mongodb://USER:PASSWORD@HOST/DATABASE; by
+    /// default mdhub.db in the data directory
+    #[arg(long, env = "MDHUB_DATABASE_URL", hide_env_values = true, global = true)]
     pub(crate) database_url: Option<String>,
     /// The key that seals account secrets: 32 bytes, base64; by default secret.key in the data directory, made at first use
     #[arg(long, env = "MDHUB_SECRET_KEY_FILE", global = true)]
@@ -120,6 +132,8 @@ pub(crate) enum AccountAction {
     },
     /// Add an account; a running hub starts its gateway at once unless --disabled is given
     Add(Box<AddArgs>),
+    /// Add the account of a file, such as vnpy's connect_ctp.json
+    Import(ImportArgs),
     /// Put it into the pool
     Enable {
         /// Which account
@@ -153,6 +167,82 @@ pub(crate) enum AccountAction {
         #[arg(long)]
         yes: bool,
     },
+    /// Say that there are to be no accounts, where the database was emptied by hand: until then, none is stopped
+    ConfirmEmpty,
+}
+
+/// Which database.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The hub's settings file, where it names a database of its own
+    #[arg(long, env = "MDHUB_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A file of `kind: Account` documents, several of them parted by ---; - is standard input
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// What to show
+    #[arg(default_value = "accounts", value_parser = ["accounts"])]
+    pub(crate) what: String,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Wide)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// How `get` shows things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// A table
+    Wide,
+    /// A JSON array
+    Json,
+    /// Documents for apply, without passwords
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The backup
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// vnpy's connect_ctp.json, flat or wrapped, or a `kind: Account` document
+    pub(crate) file: PathBuf,
+    /// ctp or sopt; by default what the file or its name says
+    #[arg(long)]
+    pub(crate) gateway: Option<GatewayKind>,
+    /// Its name; by default the file's, without connect_
+    #[arg(long)]
+    pub(crate) id: Option<AccountId>,
+    /// Name of an entry of `libraries:` in mdhub.yaml; by default the gateway's
+    #[arg(long)]
+    pub(crate) library: Option<String>,
+    /// 1 is the primary, larger numbers stand by
+    #[arg(long, default_value_t = 1)]
+    pub(crate) priority: u32,
+    /// Import it without running it
+    #[arg(long)]
+    pub(crate) disabled: bool,
 }
 
 #[derive(Debug, Args)]
@@ -189,21 +279,74 @@ pub(crate) struct AddArgs {
     pub(crate) disabled: bool,
 }
 
+/// What the exit codes of a probe mean.
+const PROBE_HELP: &str = "\
+Example: mdhub gateway ctp --probe account.yaml --config mdhub.yaml --contract rb2701.SHFE
+
+Exit codes of a probe: 0 all that was tried works; 1 a file cannot be read; 2 an impossible setting; 3 the library is refused; \
+6 login refused; 8 no front answers; 9 the front drops the connection; 10 login unanswered; 11 subscriptions unanswered; \
+20 no front is reached by TCP; 21 no tick (market closed?); 22 the deadline came first; 23 every contract is refused.";
+
 #[derive(Debug, Args)]
 pub(crate) struct GatewayArgs {
     /// ctp or sopt
     kind: GatewayKind,
-    #[arg(long)]
-    account: AccountId,
-    #[arg(long)]
-    incarnation: Incarnation,
-    #[arg(long)]
-    parent_pid: u32,
+    /// Test the login of the account in this file (`kind: Account`, or vnpy's connect_ctp.json), and print each step
+    #[arg(long, value_name = "ACCOUNT.yaml")]
+    probe: Option<PathBuf>,
+    #[command(flatten)]
+    probing: ProbeArgs,
+    #[arg(long, hide = true, required_unless_present = "probe", conflicts_with = "probe")]
+    account: Option<AccountId>,
+    #[arg(long, hide = true, required_unless_present = "probe", conflicts_with = "probe")]
+    incarnation: Option<Incarnation>,
+    #[arg(long, hide = true, required_unless_present = "probe", conflicts_with = "probe")]
+    parent_pid: Option<u32>,
 }
 
-impl From<GatewayArgs> for WorkerArgs {
-    fn from(a: GatewayArgs) -> Self {
-        Self { kind: a.kind, account: a.account, incarnation: a.incarnation, parent_pid: a.parent_pid }
+/// How an account is probed.
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// The hub's settings file, whose `libraries:` has the account's library
+    #[arg(long, env = "MDHUB_CONFIG", requires = "probe")]
+    pub(crate) config: Option<PathBuf>,
+    /// The vendor's library itself, instead of a name from the settings file
+    #[arg(long, requires = "probe")]
+    pub(crate) library: Option<PathBuf>,
+    /// Read the password from the first line of this file, - for standard input, instead of from the account's
+    #[arg(long, requires = "probe", value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Subscribe this too, and wait for a tick; may be repeated
+    #[arg(long = "contract", requires = "probe", value_name = "VT_SYMBOL")]
+    pub(crate) contracts: Vec<Contract>,
+    /// Log in a second time with a wrong password, to see whether the front checks it; brokers count those
+    #[arg(long, requires = "probe")]
+    pub(crate) check_password: bool,
+    /// Give up after so many seconds
+    #[arg(long, requires = "probe", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout_s: u64,
+}
+
+/// What `mdhub gateway` is.
+pub(crate) enum Role {
+    /// A worker, started by a hub.
+    Worker(WorkerArgs),
+    /// A probe of the account in a file, started by a person.
+    Probe(GatewayKind, PathBuf, ProbeArgs),
+}
+
+impl GatewayArgs {
+    /// # Errors
+    /// When it is neither: the parser sees to it that it is one.
+    pub(crate) fn role(self) -> Result<Role, String> {
+        let kind = self.kind;
+        match (self.probe, self.account, self.incarnation, self.parent_pid) {
+            (Some(file), ..) => Ok(Role::Probe(kind, file, self.probing)),
+            (None, Some(account), Some(incarnation), Some(parent_pid)) => {
+                Ok(Role::Worker(WorkerArgs { kind, account, incarnation, parent_pid }))
+            }
+            _ => Err("a worker needs --account, --incarnation and --parent-pid; people use --probe".into()),
+        }
     }
 }
 
@@ -229,6 +372,25 @@ mod tests {
             let Command::Account(account) = cli.command else { panic!("{cli:?}") };
             assert_eq!(account.place.data_dir, PathBuf::from("d"), "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_gateway_is_a_worker_or_a_probe_and_never_both() {
+        let role = |args: &str| {
+            let cli = Cli::try_parse_from(args.split(' ')).map_err(|e| e.to_string())?;
+            let Command::Gateway(gateway) = cli.command else { panic!("{cli:?}") };
+            gateway.role()
+        };
+        let worker = "mdhub gateway ctp --account a --incarnation 1.2 --parent-pid 3";
+        assert!(matches!(role(worker), Ok(Role::Worker(WorkerArgs { parent_pid: 3, .. }))));
+        let probe = role("mdhub gateway sopt --probe a.yaml --contract 10009123.SSE --check-password");
+        assert!(
+            matches!(probe, Ok(Role::Probe(GatewayKind::Sopt, _, p)) if p.check_password && p.contracts.len() == 1)
+        );
+        for refused in ["mdhub gateway ctp", "mdhub gateway ctp --account a", &format!("{worker} --probe a.yaml")] {
+            assert!(role(refused).is_err(), "{refused}");
+        }
+        assert!(role(&format!("{worker} --password-file x")).is_err_and(|e| e.contains("--probe")));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`accounts`] | desired state from a terminal |
 //! | [`subscribe`] | prints ticks |
 //! | [`check`] | judges a settings file |
+//! | [`probe`] | tests an account's login by hand |
 //! | [`settings_file`], [`data_dir`] | what is on disk, and where |
 //! | [`clock`], [`logging`] | the edges to time and to stderr |
 
@@ -21,6 +22,7 @@ mod data_dir;
 mod demo;
 mod hub;
 mod logging;
+mod probe;
 mod settings_file;
 mod subscribe;
 
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Role};
 
 /// A failure, said in a sentence for people.
 type Failure = String;
@@ -65,13 +67,36 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Gateway(args) => {
-            let code = mdhub_gateways::worker::run(args.into());
+            let code = match args.role()? {
+                Role::Worker(worker) => mdhub_gateways::worker::run(worker),
+                Role::Probe(kind, file, args) => probe::run(kind, &file, &args)?,
+            };
             return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
         }
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Run(args) => runtime()?.block_on(hub::run_from_file(args)),
         Command::Account(args) => runtime()?.block_on(accounts::run(args)),
+        Command::Apply(args) => runtime()?.block_on(async {
+            let (_, store) = accounts::open_place(args.store.config.as_deref(), &args.store.place, true).await?;
+            accounts::apply::apply(&*store, &args).await
+        }),
+        Command::Get(args) => runtime()?.block_on(async {
+            let (_, store) = accounts::open_place(args.store.config.as_deref(), &args.store.place, false).await?;
+            accounts::apply::get(&*store, &args).await
+        }),
+        Command::Migrate(args) => runtime()?.block_on(async {
+            accounts::open_place(args.config.as_deref(), &args.place, true).await?;
+            say("the database's schema is that of this release")
+        }),
+        Command::Backup(args) => runtime()?.block_on(async {
+            let (data, store) = accounts::open_place(args.store.config.as_deref(), &args.store.place, false).await?;
+            accounts::backup::backup(&data, &*store, &args.file).await
+        }),
+        Command::Restore(args) => runtime()?.block_on(async {
+            let (data, store) = accounts::open_place(args.store.config.as_deref(), &args.store.place, true).await?;
+            accounts::backup::restore(&data, &*store, &args.file).await
+        }),
         Command::Subscribe(args) => runtime()?.block_on(subscribe::run(args)),
     }?;
     Ok(ExitCode::SUCCESS)
