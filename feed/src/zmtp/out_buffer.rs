@@ -143,6 +143,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn bytes_come_out_as_they_went_in(
             steps in proptest::collection::vec((0..40_000usize, 0..60_000usize), 1..30),
