@@ -66,6 +66,11 @@ impl Day {
         (self.0 + 3).rem_euclid(7)
     }
 
+    /// The day itself, or the next one that is a Saturday.
+    pub(crate) fn saturday(self) -> Self {
+        Self(self.0 + (5 - self.weekday()).rem_euclid(7))
+    }
+
     fn is_weekend(self) -> bool {
         self.weekday() > 4
     }

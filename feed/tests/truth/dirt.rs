@@ -300,19 +300,7 @@ fn spoil(raw: &mut RawTick, dirt: Dirt, tick: &TrueTick, product: &Product, draw
     match dirt {
         Dirt::EmptyTime => raw.update_time = [0; 9],
         Dirt::Nines => raw.update_time = field(b"99:99:99"),
-        Dirt::ImpossibleTime => {
-            let texts: [&[u8]; 8] = [
-                b"24:00:00",
-                b"09:60:00",
-                b"10:00:60",
-                b"ab:cd:ef",
-                b"9:30:00",
-                b"-1:00:00",
-                b"100000",
-                b"1\xff:00:00",
-            ];
-            raw.update_time = field(draw.pick(&texts));
-        }
+        Dirt::ImpossibleTime => impossible_time(raw, draw),
         Dirt::ImpossibleDate => {
             let texts: [&[u8]; 6] = [b"20260230", b"20261301", b"00000000", b"2026-1-1", b"yyyymmdd", b"99999999"];
             raw.trading_day = field(draw.pick(&texts));
@@ -361,6 +349,16 @@ fn spoil(raw: &mut RawTick, dirt: Dirt, tick: &TrueTick, product: &Product, draw
         _ => return false,
     }
     true
+}
+
+fn impossible_time(raw: &mut RawTick, draw: &mut Draw) {
+    if draw.chance(20) {
+        raw.update_ms = draw.pick(&[-1, 1_000, i32::MAX]).into();
+        return;
+    }
+    let texts: [&[u8]; 8] =
+        [b"24:00:00", b"09:60:00", b"10:00:60", b"ab:cd:ef", b"9:30:00", b"-1:00:00", b"100000", b"1\xff:00:00"];
+    raw.update_time = field(draw.pick(&texts));
 }
 
 fn set_time(raw: &mut RawTick, time_ms: i64) {

@@ -12,6 +12,10 @@ use crate::stream::{Quote, TrueTick};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
     pub(crate) dialect: Dialect,
+    /// What CTP writes for no price; SOPT writes zero.
+    pub(crate) absent: f64,
+    /// What stands for `TradingDay` where a login has none and `ActionDay` tells the date.
+    pub(crate) lost_trading_day: Option<LostDay>,
     /// Whether `ExchangeID` is filled in.
     pub(crate) names_exchange: bool,
     /// Whether it is entitled to levels 2 to 5, where the exchange gives them.
@@ -24,10 +28,29 @@ pub(crate) struct Style {
     pub(crate) omits_action_day: bool,
 }
 
+/// What a login that has no trading day writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LostDay {
+    Empty,
+    Zeros,
+    /// The next Saturday.
+    Saturday,
+}
+
+impl LostDay {
+    fn field(self, action_day: Day) -> [u8; 9] {
+        match self {
+            Self::Empty => [0; 9],
+            Self::Zeros => field(b"00000000"),
+            Self::Saturday => day_field(action_day.saturday()),
+        }
+    }
+}
+
 impl Style {
     fn absent(self) -> f64 {
         match self.dialect {
-            Dialect::Ctp => f64::MAX,
+            Dialect::Ctp => self.absent,
             _ => 0.0,
         }
     }
@@ -63,13 +86,15 @@ impl Style {
             _ => (tick.turnover / volume * 100.0).round() / 100.0,
         };
         let limit = |price| self.price(Some(price).filter(|_| !self.omits_limits));
+        let tells_date = !matches!(product.exchange, Exchange::Dce | Exchange::Gfex) && !self.omits_action_day;
+        let lost = self.lost_trading_day.filter(|_| tells_date);
         let keeps_action_day = !self.omits_action_day || product.exchange == Exchange::Czce;
         RawTick {
             ingress_mono_ns: mono_ns.into(),
             ingress_real_ns: at_ns.cast_unsigned().into(),
             instrument: field(product.symbol.as_bytes()),
             exchange: if self.names_exchange { field(product.exchange.as_str().as_bytes()) } else { [0; 9] },
-            trading_day: day_field(trading_day),
+            trading_day: lost.map_or(day_field(trading_day), |lost| lost.field(action_day)),
             action_day: if keeps_action_day { day_field(action_day) } else { [0; 9] },
             update_time: field(clock_text(tick.time_ms).as_bytes()),
             update_ms: ((of_day(tick.time_ms) % 1000) as i32).into(),

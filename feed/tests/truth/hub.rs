@@ -20,6 +20,7 @@ pub(crate) struct Hub<'a> {
     scenario: &'a Scenario,
     engine: Engine,
     sources: Vec<Source>,
+    pub(crate) vitals: Vec<Arc<SourceVitals>>,
     masks: Vec<u64>,
     primaries: Vec<usize>,
     /// What the hub told control.
@@ -39,6 +40,7 @@ impl<'a> Hub<'a> {
             scenario,
             engine: Engine::new(config(EngineConfig::new(EPOCH))),
             sources: sources.collect(),
+            vitals: vitals.clone(),
             masks: vec![u64::MAX; scenario.products.len()],
             primaries: vec![0; scenario.products.len()],
             news: Vec::new(),

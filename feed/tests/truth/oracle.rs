@@ -121,6 +121,7 @@ pub(crate) struct Oracle<'a> {
     scenario: &'a Scenario,
     memories: Vec<Memory>,
     topics: Vec<String>,
+    tids: Vec<u64>,
 }
 
 impl<'a> Oracle<'a> {
@@ -132,10 +133,12 @@ impl<'a> Oracle<'a> {
     /// What had to become of each arrival, where these are the fates. They matter on CZCE alone, where a hub may know of a
     /// source that it is ahead within a second, or may not.
     pub(crate) fn follow(scenario: &'a Scenario, fates: &[Fate]) -> Vec<Expected> {
+        let topics: Vec<String> = scenario.products.iter().map(|p| p.vt_symbol()).collect();
         let mut oracle = Self {
             scenario,
+            tids: scenario.ticks.iter().map(|tick| tid(tick, &topics[tick.product])).collect(),
             memories: scenario.products.iter().map(|_| Memory { sources: u64::MAX, ..Memory::default() }).collect(),
-            topics: scenario.products.iter().map(|p| p.vt_symbol()).collect(),
+            topics,
         };
         let mut fences = scenario.fences.iter().peekable();
         let mut out = Vec::with_capacity(scenario.arrivals.len());
@@ -174,7 +177,7 @@ impl<'a> Oracle<'a> {
 
     fn copy(&mut self, product: usize, index: usize, arrival: &Arrival, found: Option<&Fate>) -> Expected {
         let tick = &self.scenario.ticks[index];
-        let tid = tid(tick, &self.topics[product]);
+        let tid = self.tids[index];
         let memory = &mut self.memories[product];
         if self.scenario.is_primary_only && arrival.source != memory.primary {
             return Expected::NotPrimary;

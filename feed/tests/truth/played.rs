@@ -1,14 +1,15 @@
 //! Scenarios played to the engine.
 
-use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use mdhub_feed::engine::EngineConfig;
-use mdhub_spec::plane::FeedEvent;
+use mdhub_spec::plane::{FeedEvent, SourceVitals};
 use mdhub_spec::settings::{ArbitrationMode, Rule, RuleMode};
 
 use crate::draw::Draw;
 use crate::hub::Hub;
-use crate::oracle::{Oracle, Tally, judge, messages, missing};
+use crate::oracle::{Fate, Oracle, Tally, judge, messages, missing};
 use crate::scenario::{Dirt, Label, Plan, Scenario, Skew};
 
 const BOTH: [Skew; 2] = [Skew::BelowGap, Skew::AboveGap];
@@ -34,7 +35,36 @@ fn play(scenario: &Scenario, config: fn(EngineConfig) -> EngineConfig, is_comple
     if is_complete {
         objections.extend(missing(scenario, &expected, &messages(&fates)));
     }
+    objections.extend(miscounted(scenario, &fates, &hub.vitals));
     Played { tally, objections, news: hub.news }
+}
+
+/// Sources whose counters are not what became of their records.
+fn miscounted(scenario: &Scenario, fates: &[Fate], vitals: &[Arc<SourceVitals>]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (source, vitals) in vitals.iter().enumerate() {
+        let of = |kind: fn(&Fate) -> bool| {
+            let own =
+                scenario.arrivals.iter().zip(fates).filter(|(arrival, fate)| arrival.source == source && kind(fate));
+            own.count() as u64
+        };
+        let kept_back = vitals.total(|v| &v.rejected) + vitals.total(|v| &v.replayed) + vitals.total(|v| &v.disagreed);
+        let unknown = vitals.unknown_contract.load(Ordering::Relaxed);
+        let counters = [
+            ("forwarded", vitals.total(|v| &v.forwarded), of(|fate| matches!(fate, Fate::Published(_)))),
+            ("duplicate", vitals.total(|v| &v.duplicate), of(|fate| *fate == Fate::Duplicate)),
+            ("late", vitals.total(|v| &v.late), of(|fate| *fate == Fate::Late)),
+            ("late_unique", vitals.total(|v| &v.late_unique), of(|fate| *fate == Fate::LateUnique)),
+            ("fenced", vitals.total(|v| &v.fenced), of(|fate| *fate == Fate::Fenced)),
+            ("rejected", kept_back + unknown, of(|fate| matches!(fate, Fate::Quarantined(_)))),
+            ("received", vitals.total(|v| &v.received) + unknown, of(|_| true)),
+        ];
+        let wrong = counters.into_iter().filter(|(_, counted, happened)| counted != happened);
+        faults.extend(wrong.map(|(name, counted, happened)| {
+            format!("seed {} front {source}: {name} says {counted}: it was {happened}", scenario.seed)
+        }));
+    }
+    faults
 }
 
 fn none(objections: &[String]) {
@@ -147,4 +177,32 @@ fn who_disagrees_is_named_only_where_three_can_vote_and_then_rightly() {
         }
     }
     assert!(named > 10, "only {named} times somebody was named");
+}
+
+#[test]
+fn a_rule_that_is_switched_off_lets_its_dirt_through_and_that_is_seen() {
+    let scenario = Scenario::of(Plan::new(404, Skew::BelowGap)).without_open_questions();
+    let scenario = scenario.with_dirt(8, &mut Draw::new(404));
+    for (rule, dirt) in [
+        (Rule::OutOfSession, Dirt::OutOfSession),
+        (Rule::ClockSkew, Dirt::FutureTime),
+        (Rule::VolumeBackwards, Dirt::VolumeBackwards),
+        (Rule::TurnoverBackwards, Dirt::TurnoverBackwards),
+        (Rule::BeyondLimits, Dirt::BeyondLimits),
+        (Rule::CrossedBook, Dirt::Crossed),
+    ] {
+        let mut hub = Hub::start(&scenario, |mut config| {
+            config = strict(config);
+            config.cleansing.rules.insert(rule, RuleMode::Off);
+            config
+        });
+        let fates = hub.play();
+        let (tally, objections) = judge(&scenario, &Oracle::follow(&scenario, &fates), &fates);
+        let (all, quarantined) = tally.of(dirt);
+        assert!(quarantined * 100 <= all * 99, "{rule:?} is off, and {quarantined} of {all} pieces are quarantined");
+        assert!(
+            objections.iter().any(|objection| objection.contains("dirt was published")),
+            "{rule:?}: {objections:?}"
+        );
+    }
 }

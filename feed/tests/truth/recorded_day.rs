@@ -108,6 +108,8 @@ fn scenario(text: &str) -> Scenario {
     assert_eq!(rows.len(), SNAPSHOTS);
     let style = Style {
         dialect: Dialect::Ctp,
+        absent: f64::MAX,
+        lost_trading_day: None,
         names_exchange: true,
         is_deep: false,
         omits_limits: false,

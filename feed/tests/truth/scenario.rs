@@ -5,7 +5,7 @@ use mdhub_spec::raw_tick::RawTick;
 
 use crate::days::{Day, HOUR, MINUTE, SECOND};
 use crate::draw::Draw;
-use crate::front::Style;
+use crate::front::{LostDay, Style};
 use crate::market::{PRODUCTS, Product};
 use crate::stream::{Density, TrueTick, course};
 
@@ -337,6 +337,8 @@ fn front(plan: Plan, dialect: Dialect, place: u64, span: (i64, i64), draw: &mut 
     Front {
         style: Style {
             dialect,
+            absent: draw.pick(&[f64::MAX, f64::MAX, f64::from(f32::MAX), f64::NAN]),
+            lost_trading_day: draw.chance(20).then(|| draw.pick(&[LostDay::Empty, LostDay::Zeros, LostDay::Saturday])),
             names_exchange: draw.chance(40),
             is_deep: draw.chance(50),
             omits_limits: draw.chance(20),
