@@ -71,7 +71,7 @@ impl Hub {
     async fn end(&self, id: &str, incarnation: Incarnation) -> Result<(), Failure> {
         let id: AccountId = id.parse()?;
         self.manager.kill(&id, incarnation)?;
-        self.free(&id).await;
+        tokio::time::timeout(Duration::from_secs(20), self.free(&id)).await?;
         Ok(())
     }
 
