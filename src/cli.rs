@@ -308,7 +308,7 @@ pub(crate) struct GatewayArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
     /// The hub's settings file, whose `libraries:` has the account's library
-    #[arg(long, env = "MDHUB_CONFIG", requires = "probe")]
+    #[arg(long, env = "MDHUB_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// The vendor's library itself, instead of a name from the settings file
     #[arg(long, requires = "probe")]
