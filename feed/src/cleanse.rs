@@ -52,6 +52,8 @@ pub struct Circumstances<'a> {
     pub received_ms: Option<i64>,
     /// The contract's last published tick.
     pub last: Option<&'a Standing>,
+    /// The day's lower and upper limit, by this tick or, where it shows none, by others; NaN where nobody does.
+    pub limits: (f64, f64),
     /// How far is too far.
     pub thresholds: &'a Thresholds,
 }

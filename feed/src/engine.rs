@@ -9,7 +9,7 @@ mod source;
 
 use std::sync::Arc;
 
-use mdhub_spec::calendar::{MarketCalendar, Section};
+use mdhub_spec::calendar::{MarketCalendar, Section, compact};
 use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
@@ -109,6 +109,8 @@ pub struct Engine {
     contracts: Contracts,
     /// What each product did when last asked, and until when it does so.
     sections: Vec<Section>,
+    /// The last trading day that the calendar knows, `YYYYMMDD`.
+    valid_until: u32,
     known: Known,
     quarantine: Quarantine,
     news: News,
@@ -130,6 +132,7 @@ impl Engine {
             falls: Falls::new(&config.cleansing),
             contracts: Contracts::default(),
             sections: vec![never; products],
+            valid_until: compact(config.calendar.days.valid_until()),
             known: Known::default(),
             quarantine: Quarantine::new(config.cleansing.quarantine_max),
             news: News::default(),

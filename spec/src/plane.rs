@@ -9,6 +9,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::civil::Date;
+
 use crate::account::{AccountId, GatewayKind};
 use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
@@ -54,6 +56,12 @@ impl SourceMask {
     #[must_use]
     pub const fn contains(self, slot: SourceSlot) -> bool {
         self.0 & (1 << slot.0) != 0
+    }
+
+    /// Those that are in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Those that are in `other` too.
@@ -401,6 +409,12 @@ pub enum FeedEvent {
         product: Option<String>,
         /// Whether the doubt began; else it has ended.
         is_on: bool,
+    },
+    /// Ticks are of a day beyond the list of holidays: every weekday trades, and they are forwarded with flag
+    /// `calendar_doubt`. Told once.
+    CalendarEnded {
+        /// The last day that the list covers.
+        valid_until: Date,
     },
     /// A rule rejected too much of what every source sends and fell to shadow, or rose again.
     RuleFell {

@@ -16,40 +16,48 @@ pub struct Dissent {
     pub dissent: SourceMask,
 }
 
+/// Upper limit, lower limit, yesterday's settlement; NaN where one is not shown.
+type Values = [f64; 3];
+
+const ABSENT: Values = [f64::NAN; 3];
+
+fn values(tick: &Tick) -> Values {
+    // Some fronts write zeros where there are no limits; one of a difference may be zero, both cannot.
+    let has_none = tick.limit_up == 0.0 && tick.limit_down == 0.0;
+    let limit = |value: f64| if has_none { f64::NAN } else { value };
+    let pre_settlement = if tick.pre_settlement == 0.0 { f64::NAN } else { tick.pre_settlement };
+    [limit(tick.limit_up), limit(tick.limit_down), pre_settlement]
+}
+
+/// Whether both are there, and different.
+fn differ(a: f64, b: f64) -> bool {
+    (a - b).abs() > 0.0
+}
+
+fn contradict(a: &Values, b: &Values) -> bool {
+    a.iter().zip(b).any(|(a, b)| differ(*a, *b))
+}
+
+/// One value of the day.
 #[derive(Debug, Clone, Copy)]
-struct Values([f64; 3]);
+struct Fact {
+    /// NaN as long as nobody has shown it.
+    value: f64,
+    /// Those who have shown it.
+    sources: SourceMask,
+    /// How often they have.
+    support: u8,
+}
 
-impl Values {
-    const ABSENT: Self = Self([f64::NAN; 3]);
-
-    fn of(tick: &Tick) -> Self {
-        // Some fronts write zero where there is no limit.
-        Self([tick.limit_up, tick.limit_down, tick.pre_settlement].map(|v| if v == 0.0 { f64::NAN } else { v }))
-    }
-
-    /// Whether some value is there in both, and different.
-    fn contradicts(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(a, b)| (a - b).abs() > 0.0)
-    }
-
-    fn fill(&mut self, other: &Self) {
-        for (own, value) in self.0.iter_mut().zip(other.0) {
-            if own.is_nan() {
-                *own = value;
-            }
-        }
-    }
+impl Fact {
+    const UNKNOWN: Self = Self { value: f64::NAN, sources: SourceMask::NONE, support: 0 };
 }
 
 /// One contract's statics of the day.
 #[derive(Debug, Clone)]
 pub struct Statics {
     trading_day: u32,
-    values: Values,
-    /// Those who have shown them.
-    sources: SourceMask,
-    /// How often they were shown.
-    support: u8,
+    facts: [Fact; 3],
     /// What was shown against them since they were last shown, by whom, how often.
     other: Values,
     dissent: SourceMask,
@@ -58,15 +66,7 @@ pub struct Statics {
 
 impl Default for Statics {
     fn default() -> Self {
-        Self {
-            trading_day: 0,
-            values: Values::ABSENT,
-            sources: SourceMask::NONE,
-            support: 0,
-            other: Values::ABSENT,
-            dissent: SourceMask::NONE,
-            times: 0,
-        }
+        Self { trading_day: 0, facts: [Fact::UNKNOWN; 3], other: ABSENT, dissent: SourceMask::NONE, times: 0 }
     }
 }
 
@@ -75,39 +75,58 @@ impl Statics {
     /// them sets them. They change when all who have shown them show others (one alone as often as it has shown them), or
     /// somebody for long enough; where nobody else could contradict, at once: the last source is never silenced.
     pub fn judge(&mut self, tick: &Tick, source: SourceSlot, routed: SourceMask) -> Option<Dissent> {
-        let shown = Values::of(tick);
-        if tick.trading_day != self.trading_day {
-            if tick.trading_day > self.trading_day {
-                self.adopt(shown, SourceMask::NONE.with(source));
-                self.trading_day = tick.trading_day;
-            }
+        let shown = values(tick);
+        if tick.trading_day < self.trading_day {
             return None;
         }
-        if !shown.contradicts(&self.values) {
-            self.values.fill(&shown);
-            self.sources = self.sources.with(source);
-            self.support = self.support.saturating_add(1);
-            (self.times, self.dissent) = (0, SourceMask::NONE);
+        if tick.trading_day > self.trading_day {
+            *self = Self { trading_day: tick.trading_day, ..Self::default() };
+        }
+        let disputed = || self.facts.iter().zip(shown).filter(|(fact, value)| differ(fact.value, *value));
+        let agree = disputed().fold(SourceMask::NONE, |mask, (fact, _)| mask.or(fact.sources));
+        let support = disputed().map(|(fact, _)| fact.support).max().unwrap_or(0);
+        if agree.is_empty() {
+            self.confirm(&shown, SourceMask::NONE.with(source));
             return None;
         }
-        if self.times == 0 || shown.contradicts(&self.other) {
+        if self.times == 0 || contradict(&shown, &self.other) {
             (self.other, self.dissent, self.times) = (shown, SourceMask::NONE, 0);
         }
         self.times = self.times.saturating_add(1);
         self.dissent = self.dissent.with(source);
         let nobody_contradicts = routed.minus(self.dissent).is_empty();
-        let all_have_changed = self.sources.and(routed).minus(self.dissent).is_empty()
-            && (self.dissent.len() > 1 || self.times >= self.support);
+        let all_have_changed =
+            agree.and(routed).minus(self.dissent).is_empty() && (self.dissent.len() > 1 || self.times >= support);
         if nobody_contradicts || all_have_changed || self.times >= INSISTENCE {
-            self.adopt(shown, self.dissent);
+            for (fact, value) in self.facts.iter_mut().zip(shown).filter(|(fact, value)| differ(fact.value, *value)) {
+                // This tick is counted with what it confirms.
+                *fact = Fact { value, sources: self.dissent, support: self.times - 1 };
+            }
+            self.confirm(&shown, SourceMask::NONE.with(source));
             return None;
         }
-        Some(Dissent { agree: self.sources, dissent: self.dissent })
+        Some(Dissent { agree, dissent: self.dissent })
     }
 
-    fn adopt(&mut self, values: Values, sources: SourceMask) {
-        (self.values, self.sources, self.support) = (values, sources, self.times.max(1));
-        (self.other, self.dissent, self.times) = (Values::ABSENT, SourceMask::NONE, 0);
+    /// Lower and upper limit of the tick's day: its own, or those that others have shown; NaN where nobody has.
+    #[must_use]
+    pub fn limits(&self, tick: &Tick) -> (f64, f64) {
+        let [up, down, _] = values(tick);
+        if tick.trading_day != self.trading_day {
+            return (down, up);
+        }
+        let or = |own: f64, fact: Fact| if own.is_nan() { fact.value } else { own };
+        (or(down, self.facts[1]), or(up, self.facts[0]))
+    }
+
+    /// What is shown contradicts nothing.
+    fn confirm(&mut self, shown: &Values, source: SourceMask) {
+        for (fact, value) in self.facts.iter_mut().zip(shown).filter(|(_, value)| !value.is_nan()) {
+            fact.value = *value;
+            fact.sources = fact.sources.or(source);
+            fact.support = fact.support.saturating_add(1);
+        }
+        (self.other, self.dissent, self.times) = (ABSENT, SourceMask::NONE, 0);
     }
 }
 
@@ -144,8 +163,21 @@ mod tests {
 
     #[test]
     fn what_is_absent_contradicts_nothing_and_is_filled_in_later() {
-        let found = refused(&[0, 1], &[(0, f64::NAN), (1, 0.0), (1, 110.0), (0, 111.0), (0, f64::NAN)]);
+        let found = refused(&[0, 1], &[(0, f64::NAN), (1, f64::NAN), (1, 110.0), (0, 111.0), (0, f64::NAN)]);
         assert_eq!(found, [false, false, false, true, false]);
+        let shown = [(0, f64::NAN), (1, 110.0), (1, 110.0), (0, 111.0), (0, f64::NAN), (0, 110.0), (1, 111.0)];
+        assert_eq!(refused(&[0, 1], &shown), [false, false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_tick_without_limits_has_those_that_others_have_shown() {
+        let mut statics = Statics::default();
+        let limited = |limit_down, limit_up, trading_day| Tick { limit_down, limit_up, trading_day, ..tick() };
+        statics.judge(&limited(90.0, 110.0, 20_261_118), slot(0), mask(&[0, 1]));
+        assert_eq!(statics.limits(&limited(0.0, 0.0, 20_261_118)), (90.0, 110.0));
+        assert_eq!(statics.limits(&limited(f64::NAN, 0.0, 20_261_118)), (90.0, 0.0));
+        assert_eq!(statics.limits(&limited(91.0, f64::NAN, 20_261_118)), (91.0, 110.0));
+        assert!(statics.limits(&limited(f64::NAN, f64::NAN, 20_261_119)).0.is_nan());
     }
 
     #[test]

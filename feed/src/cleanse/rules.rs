@@ -130,7 +130,7 @@ pub fn price_not_positive(c: &Circumstances<'_>) -> bool {
 /// Beyond the day's limits, where there are any.
 #[must_use]
 pub fn beyond_limits(c: &Circumstances<'_>) -> bool {
-    let Tick { limit_up, limit_down, .. } = *c.tick;
+    let (limit_down, limit_up) = c.limits;
     limit_up > limit_down
         && prices(c.tick).any(|price| price > limit_up + PRICE_SLACK || price < limit_down - PRICE_SLACK)
 }

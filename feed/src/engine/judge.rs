@@ -132,6 +132,10 @@ impl Engine {
         if let Judgement::Reject(rule) = judgement {
             return self.reject(rule, tick, case, moment);
         }
+        // A rule that fell because calendar or clock are wrong is still against them.
+        if let Some(rule @ (Rule::OutOfSession | Rule::ClockSkew)) = of_falls {
+            pardoned = pardoned.with(rule);
+        }
         self.believe(&mut tick, case, moment, pardoned);
         if let Some(rule) = against {
             self.rule_vitals.count_shadowed(rule);
@@ -160,6 +164,11 @@ impl Engine {
             }
             section.phase
         });
+        // Whoever sees this may be told; ticks flow all the same.
+        if self.sections.get(product.index()).is_some_and(|section| section.trading_day > self.valid_until) {
+            tick.flags |= flags::CALENDAR_DOUBT;
+            self.news.calendar_ended(config.calendar.days.valid_until());
+        }
         match phase {
             Some(Phase::Auction) => tick.flags |= flags::AUCTION,
             Some(Phase::PostClose) if rules::settles(tick, listing.kind) => tick.flags |= flags::POST_CLOSE,
@@ -180,6 +189,7 @@ impl Engine {
             phase: moment.phase,
             received_ms: moment.received_ms,
             last: contract.standing.as_ref(),
+            limits: contract.statics.limits(tick),
             thresholds: &self.thresholds,
         };
         Some(self.rules.judge(&Candidate::Timed(&circumstances), pardoned))

@@ -1,5 +1,6 @@
 //! What the engine tells control. Rare: none of it is on a tick's usual way.
 
+use jiff::civil::Date;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::FeedEvent;
 use mdhub_spec::time::Mono;
@@ -18,6 +19,7 @@ pub(super) struct News {
     waiting: Vec<FeedEvent>,
     dropped: u64,
     disagreed_at: Option<Mono>,
+    has_told_the_end: bool,
 }
 
 impl News {
@@ -36,6 +38,13 @@ impl News {
     /// `product` is the name of the one whose sections are doubted; `None` for the clock.
     pub(super) fn doubt(&mut self, product: Option<&str>, edge: Edge) {
         self.put(FeedEvent::CalendarDoubt { product: product.map(str::to_owned), is_on: edge == Edge::Began });
+    }
+
+    /// Ticks are of days that the calendar does not know: told once.
+    pub(super) fn calendar_ended(&mut self, valid_until: Date) {
+        if !std::mem::replace(&mut self.has_told_the_end, true) {
+            self.put(FeedEvent::CalendarEnded { valid_until });
+        }
     }
 
     pub(super) fn disagreed(&mut self, contract: &Contract, dispute: Dispute, now: Mono) {

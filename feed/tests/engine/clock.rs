@@ -85,9 +85,9 @@ fn a_night_that_is_brought_again_in_a_burst_stays_out_whoever_brings_it() {
     }
 }
 
-/// Ticks of two sources for a minute from 09:30, twice a second, and how many of them were lost before the rest came out.
+/// Ticks of two sources for two minutes from 09:30, twice a second, and how many of them were lost before the rest came out.
 fn lost_at_first(desk: &mut Desk) -> usize {
-    let fates: Vec<Fate> = (0..120)
+    let fates: Vec<Fate> = (0..240)
         .map(|i| {
             let time_ms = at(9, 30, 0) + i * 500;
             let fate = desk.news((i % 2) as u8, time_ms, i as i32);
@@ -126,7 +126,7 @@ fn a_calendar_that_is_wrong_about_a_day_is_doubted_and_ticks_flow_flagged() {
     let lost = lost_at_first(&mut desk);
     assert!(lost <= 10, "{lost} ticks were lost before the calendar was doubted");
     assert_eq!(desk.events(), [FeedEvent::CalendarDoubt { product: Some("rb.SHFE".into()), is_on: true }]);
-    assert_eq!(desk.engine.rule_vitals().doubted(), 240 - 2 * lost as u64);
+    assert_eq!(desk.engine.rule_vitals().doubted(), 480 - 2 * lost as u64);
 }
 
 #[test]
@@ -142,14 +142,16 @@ fn one_source_whose_ticks_are_of_this_moment_keeps_the_clock_from_being_doubted(
 }
 
 #[test]
-fn past_the_calendars_end_every_weekday_trades() {
+fn past_the_calendars_end_every_weekday_trades_and_ticks_flow_flagged() {
     let mut desk = Desk::live(1);
     // 2027-02-08, the Monday after a spring festival that the calendar does not know.
     let time_ms = at(9, 30, 0) + (82 * 24) * HOUR_MS;
     let mut raw = record("rb2701", at(9, 30, 0), 5);
     (raw.trading_day, raw.action_day) =
         (mdhub_spec::raw_tick::field(b"20270208"), mdhub_spec::raw_tick::field(b"20270208"));
-    assert_eq!(desk.receive(0, raw, time_ms + 20), PUBLISHED);
+    assert_eq!(desk.receive(0, raw, time_ms + 20), DOUBTED);
+    let valid_until = jiff::civil::date(2026, 12, 31);
+    assert_eq!(desk.events(), [FeedEvent::CalendarEnded { valid_until }]);
 }
 
 #[test]

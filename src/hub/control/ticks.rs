@@ -11,6 +11,14 @@ impl Control {
     pub(crate) fn tell_of_ticks(&self, event: FeedEvent) {
         match event {
             FeedEvent::CalendarDoubt { product, is_on } => self.tell_doubt(product.as_deref(), is_on),
+            FeedEvent::CalendarEnded { valid_until } => {
+                let message = format!(
+                    "the calendar ended with {valid_until}: every weekday trades, and ticks carry flag calendar_doubt; \
+                     give calendar.holidays and calendar.valid_until"
+                );
+                error!("{message}");
+                self.hub_event("CalendarEnded", message);
+            }
             FeedEvent::RuleFell { rule, is_fallen } => {
                 let name = serde_json::json!(rule);
                 if is_fallen {

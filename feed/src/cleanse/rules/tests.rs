@@ -91,6 +91,7 @@ fn check(rule: Rule, examples: impl IntoIterator<Item = (Example, bool)>) {
             phase: example.phase,
             received_ms: example.received_ms,
             last: example.last.as_ref(),
+            limits: (example.tick.limit_down, example.tick.limit_up),
             thresholds: &thresholds,
         };
         assert_eq!(condemns(rule, &circumstances), expected, "example {number} of {rule:?}, {symbol}");
