@@ -1,5 +1,9 @@
 //! `mdhub account`: desired state from a terminal. It writes to the store and nothing else; a running hub sees the change.
 
+pub(crate) mod apply;
+pub(crate) mod backup;
+mod import;
+
 use std::io::BufRead as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +13,7 @@ use mdhub_spec::operation::Operation;
 use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
 use serde_json::json;
 
-use crate::cli::{AccountAction, AccountArgs, AddArgs};
+use crate::cli::{AccountAction, AccountArgs, AddArgs, PlaceArgs};
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::settings_file;
@@ -23,32 +27,54 @@ const RACES_MAX: u32 = 5;
 /// # Errors
 /// A sentence; nothing was changed then.
 pub(crate) async fn run(args: AccountArgs) -> Result<(), Failure> {
-    let from_settings = match &args.config {
-        Some(path) => settings_file::load(path)?.settings.database.url,
-        None => None,
-    };
-    if !matches!(args.action, AccountAction::Add(_)) && !args.place.data_dir.is_dir() {
-        return Err(format!("--data-dir: {}: there is no such directory", args.place.data_dir.display()));
-    }
-    let data = DataDir::open(&args.place)?;
-    let url = data.database_url(from_settings.or_else(|| data.announced_database()).as_deref());
-    let missing = url.strip_prefix("sqlite://").filter(|path| !Path::new(path).exists());
-    if let Some(path) = missing
-        && !matches!(args.action, AccountAction::Add(_))
-    {
-        return Err(format!("{path}: there is no database yet; the first `account add`, or the hub, makes it"));
-    }
-    let store = open(&data, &url).await?;
+    let makes = matches!(args.action, AccountAction::Add(_) | AccountAction::Import(_));
+    let (_, store) = open_place(args.config.as_deref(), &args.place, makes).await?;
     match args.action {
         AccountAction::List { json } => list(&*store, json).await,
         AccountAction::Add(add) => insert(&*store, *add).await,
+        AccountAction::Import(import) => import::run(&*store, import).await,
         AccountAction::Enable { id } => operate(&*store, &id, Operation::Enable).await,
         AccountAction::Disable { id } => operate(&*store, &id, Operation::Disable).await,
         AccountAction::Start { id } => operate(&*store, &id, Operation::Start).await,
         AccountAction::Stop { id } => operate(&*store, &id, Operation::Stop).await,
         AccountAction::Restart { id } => operate(&*store, &id, Operation::Restart).await,
         AccountAction::Delete { id, yes } => delete(&*store, &id, yes).await,
+        AccountAction::ConfirmEmpty => confirm_empty(&*store).await,
     }
+}
+
+/// Opens the store that a command is about: the flag's, else the settings file's, else that of the hub which ran here
+/// last. Unless the command `makes` something, what is not there is an error.
+///
+/// # Errors
+/// What is missing, and where it was looked for.
+pub(crate) async fn open_place(
+    config: Option<&Path>,
+    place: &PlaceArgs,
+    makes: bool,
+) -> Result<(DataDir, Arc<dyn AccountStore>), Failure> {
+    let from_settings = match config {
+        Some(path) => settings_file::load(path)?.settings.database.url,
+        None => None,
+    };
+    if !makes && !place.data_dir.is_dir() {
+        return Err(format!("--data-dir: {}: there is no such directory", place.data_dir.display()));
+    }
+    let data = DataDir::open(place)?;
+    let announced = data.announced_database();
+    let is_named = place.database_url.is_some() || from_settings.is_some();
+    if let Some(server) = announced.as_deref().filter(|url| !is_named && !url.starts_with("sqlite://")) {
+        return Err(format!(
+            "the hub here has its accounts in {server}: say so, with the password, by --config or MDHUB_DATABASE_URL"
+        ));
+    }
+    let url = data.database_url(from_settings.or(announced).as_deref());
+    let missing = url.strip_prefix("sqlite://").filter(|path| !Path::new(path).exists());
+    if let Some(path) = missing.filter(|_| !makes) {
+        return Err(format!("{path}: there is no database yet; the first `account add`, or the hub, makes it"));
+    }
+    let store = open(&data, &url).await?;
+    Ok((data, store))
 }
 
 /// Opens the store at `url`, with the data directory's key.
@@ -162,8 +188,18 @@ async fn delete(store: &dyn AccountStore, id: &AccountId, yes: bool) -> Result<(
     say(format_args!("account {id}: deleted"))
 }
 
+async fn confirm_empty(store: &dyn AccountStore) -> Result<(), Failure> {
+    let left = store.load().await.map_err(|e| e.to_string())?;
+    let rows = left.accounts.len() + left.set_aside.len();
+    if rows > 0 {
+        return Err(format!("there are {rows} accounts: there is nothing to confirm; delete them by name"));
+    }
+    store.confirm_empty().await.map_err(|e| e.to_string())?;
+    say("confirmed: there are to be no accounts; a running hub ends their gateways")
+}
+
 /// Writes down who did what. The change itself is already in force, so a failure here is only told.
-async fn note(store: &dyn AccountStore, id: &AccountId, reason: &str, message: &str) {
+pub(crate) async fn note(store: &dyn AccountStore, id: &AccountId, reason: &str, message: &str) {
     let event = Event {
         at_ms: clock::now().wall_ms(),
         account: Some(id.clone()),
