@@ -24,11 +24,11 @@ vendor: ## fetch the vendor's real libraries, by hash, into vendor/ (tests load 
 deps: ## as root: install the Debian packages that the tests lack
 	@scripts/deps
 
-bench: ## measure the whole path beside bare libzmq and raw TCP, in one run (needs a C++ compiler)
+bench: ## measure the feed beside its peers, in one run of six minutes; ARGS="--quick" in one (needs a C++ compiler)
 	@scripts/tools
 	@command -v c++ >/dev/null || { echo "make bench: c++ is missing. Get it with: sudo apt-get install -y g++"; exit 1; }
 	cargo build --release -p mdhub -p mdhub-simapi -p mdhub-bench
-	@exec target/release/mdhub-bench
+	@exec target/release/mdhub-bench $(ARGS)
 
 container chaos: ## arrive with a later release
 	@echo "make $@: not built yet; it arrives with a later release"; exit 2

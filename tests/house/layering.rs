@@ -8,7 +8,7 @@ use crate::tree::{SourceFile, root, tracked};
 const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("mdhub-spec", &[]),
     ("mdhub-simapi", &[]),
-    ("mdhub-bench", &[]),
+    ("mdhub-bench", &["mdhub-spec", "mdhub-feed"]),
     ("mdhub-reconciler", &["mdhub-spec"]),
     ("mdhub-gateways", &["mdhub-spec"]),
     ("mdhub-feed", &["mdhub-spec"]),
@@ -24,9 +24,9 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("libloading", &["mdhub-gateways"]),
     ("command-fds", &["mdhub-gateways"]),
     ("axum", &["mdhub-api"]),
-    ("zeromq", &["mdhub"]),
+    ("zeromq", &["mdhub", "mdhub-bench"]),
     ("clap", &["mdhub"]),
-    ("tokio", &["mdhub-reconciler", "mdhub-gateways", "mdhub-store", "mdhub-api", "mdhub"]),
+    ("tokio", &["mdhub-reconciler", "mdhub-gateways", "mdhub-store", "mdhub-api", "mdhub", "mdhub-bench"]),
     ("rustix", &["mdhub-gateways", "mdhub-simapi", "mdhub-feed", "mdhub", "mdhub-bench"]),
 ];
 

@@ -1,0 +1,169 @@
+//! The built hub, from outside: started on a directory of its own with simulated fronts, and watched by what it writes.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::Failure;
+use crate::clock::{Running, run, until};
+
+/// What a hub is to be like.
+pub(crate) struct Plan {
+    /// What each front makes of the market; the first one's account is the primary.
+    pub(crate) fronts: Vec<Value>,
+    /// How many contracts it subscribes.
+    pub(crate) contracts: u32,
+    /// From one snapshot of a contract to the next.
+    pub(crate) interval_ms: u32,
+    /// Further lines of `mdhub.yaml`.
+    pub(crate) settings: &'static str,
+}
+
+impl Plan {
+    /// One front, and so many ticks a second.
+    pub(crate) fn at_rate(rate: u32) -> Self {
+        // Many contracts cost memory, fast ones come in bursts at whole milliseconds.
+        const INTERVAL_MS: u32 = 50;
+        Self { fronts: vec![json!({})], contracts: rate * INTERVAL_MS / 1_000, interval_ms: INTERVAL_MS, settings: "" }
+    }
+}
+
+/// A running hub.
+pub(crate) struct Hub {
+    /// Where it publishes: `tcp://host:port`.
+    pub(crate) endpoint: String,
+    process: Running,
+    world: Value,
+    place: TempDir,
+}
+
+impl Hub {
+    /// Starts one, and waits until it says where it publishes.
+    pub(crate) fn start(plan: &Plan) -> Result<Self, Failure> {
+        let program = beside("mdhub")?;
+        let place = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let fronts: Map<_, _> = (1..).zip(&plan.fronts).map(|(n, front)| (address(n), front.clone())).collect();
+        let market = json!({"kind": "synthetic", "interval_ms": plan.interval_ms, "levels": 5});
+        let world = json!({"seed": 1, "market": market, "fronts": fronts});
+        write_world(place.path(), &world)?;
+        let config = place.path().join("mdhub.yaml");
+        fs::write(&config, settings(place.path(), plan)?).map_err(|e| e.to_string())?;
+        let (data, config) = (place.path().join("data").display().to_string(), config.display().to_string());
+        for n in 1..=plan.fronts.len() {
+            let (id, front, priority) = (account(n), address(n), n.to_string());
+            run(
+                &program,
+                &[
+                    "account",
+                    "--data-dir",
+                    &data,
+                    "add",
+                    "--id",
+                    &id,
+                    "--gateway",
+                    "ctp",
+                    "--library",
+                    "sim",
+                    "--md-address",
+                    &front,
+                    "--priority",
+                    &priority,
+                ],
+            )?;
+        }
+        let process = Running::start(&program, &["run", "--config", &config, "--data-dir", &data])?;
+        let endpoint = until(30, "the hub to come up", || Some(told(&data)?["zmq"].as_str()?.to_owned()))?;
+        Ok(Self { endpoint, process, world, place })
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        self.endpoint.trim_start_matches("tcp://")
+    }
+
+    /// Where a front writes, when its plan names the file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// What the `n`th front does from now on; the first is 1.
+    pub(crate) fn change_front(&mut self, n: usize, front: Value) -> Result<(), Failure> {
+        self.world["fronts"][address(n)] = front;
+        write_world(self.place.path(), &self.world)
+    }
+
+    /// The process of the `n`th account's worker, once it has one.
+    pub(crate) fn worker(&self, n: usize) -> Result<u32, Failure> {
+        until(20, "a worker", || u32::try_from(self.file("status.json")?["accounts"][account(n)]["pid"].as_u64()?).ok())
+    }
+
+    /// Ticks that workers gave up because their rings were full.
+    pub(crate) fn ring_dropped(&self) -> u64 {
+        let status = self.file("status.json").unwrap_or_default();
+        let accounts = status["accounts"].as_object().into_iter().flat_map(Map::values);
+        accounts.filter_map(|a| a["ring_dropped"].as_u64()).sum()
+    }
+
+    /// Resident memory, KiB.
+    pub(crate) fn resident_kib(&self) -> Option<u64> {
+        resident_kib(self.process.id())
+    }
+
+    fn file(&self, name: &str) -> Option<Value> {
+        let text = fs::read_to_string(self.place.path().join("data").join(name)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+/// The `n`th account's name.
+pub(crate) fn account(n: usize) -> String {
+    format!("bench-{n}")
+}
+
+/// Resident memory of a process, KiB.
+pub(crate) fn resident_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What a hub that listens has written down.
+pub(crate) fn told(data: &str) -> Option<Value> {
+    serde_json::from_str(&fs::read_to_string(Path::new(data).join("run.json")).ok()?).ok()
+}
+
+/// A file that was built beside this program.
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let path = std::env::current_exe().map_err(|e| e.to_string())?.with_file_name(name);
+    if path.is_file() { Ok(path) } else { Err(format!("{}: build it first: make bench does", path.display())) }
+}
+
+fn address(n: usize) -> String {
+    format!("tcp://bench-{n}.sim:1")
+}
+
+fn write_world(place: &Path, world: &Value) -> Result<(), Failure> {
+    // Replaced whole: the library may be looking.
+    let draft = place.join("world.draft");
+    fs::write(&draft, world.to_string())
+        .and_then(|()| fs::rename(&draft, place.join("world.json")))
+        .map_err(|e| e.to_string())
+}
+
+/// Contracts of DCE: its snapshots come at any millisecond, so that the load is spread.
+fn settings(place: &Path, plan: &Plan) -> Result<String, Failure> {
+    let mut text = format!(
+        "apiVersion: mdhub/v1\nkind: Hub\nhttp: {{listen: 127.0.0.1:0}}\npublish: {{listen: 'tcp://127.0.0.1:0'}}\n\
+         calendar: {{always_open: true}}\nlibraries: {{sim: {{path: '{}', env: {{SIMAPI_WORLD: '{}'}}}}}}\n{}contracts:\n  list:\n",
+        beside("libmdhub_simapi.so")?.display(),
+        place.join("world.json").display(),
+        plan.settings
+    );
+    for i in 0..plan.contracts {
+        let _ = writeln!(text, "    - m{:04}-C-{}.DCE", 2701 + i % 12, 2000 + i);
+    }
+    Ok(text)
+}
