@@ -6,6 +6,8 @@ mod days;
 #[cfg(test)]
 mod dirt;
 #[cfg(test)]
+mod doubts;
+#[cfg(test)]
 mod draw;
 #[cfg(test)]
 mod front;
