@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "conformance/crash.rs"]
+mod crash;
 #[path = "conformance/servers.rs"]
 mod servers;
 

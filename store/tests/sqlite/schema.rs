@@ -62,7 +62,10 @@ async fn a_migration_that_was_altered_after_it_ran_is_refused() {
     let hub = Hub::new();
     drop(hub.open().await);
     // As after an interrupted upgrade: one that this release knows is not recorded, another is not what it was.
-    hub.sql("DELETE FROM _sqlx_migrations WHERE version > 1; UPDATE _sqlx_migrations SET version = 0, checksum = x'00'").await;
+    hub.sql(
+        "DELETE FROM _sqlx_migrations WHERE version > 1; UPDATE _sqlx_migrations SET version = 0, checksum = x'00'",
+    )
+    .await;
     refused(&hub, "already exists").await;
 }
 
