@@ -52,10 +52,6 @@ mod tests {
         server.tend(again_at);
         assert_eq!(ready(&epoll, 1_000), [(LISTENER, EventFlags::IN)]);
         server.ready(LISTENER, EventFlags::IN, again_at);
-        assert_eq!(
-            server.tend(again_at),
-            Some(again_at.plus_ms(config.handshake_timeout_ms)),
-            "a peer is there"
-        );
+        assert_eq!(server.tend(again_at), Some(again_at.plus_ms(config.handshake_timeout_ms)), "a peer is there");
     }
 }

@@ -38,8 +38,8 @@ use super::market::{self, Market};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
 use super::slots::Slots;
-use super::watch::StandingCell;
 use super::status;
+use super::watch::StandingCell;
 use demands::Subscribed;
 use news::Told;
 
@@ -281,6 +281,10 @@ impl Control {
             // Also when the wall clock was set back.
             state.market = market::at(&self.fixed.calendar, self.fixed.contracts.iter(), &self.fixed.canaries, now);
             state.market_at_ms = now.wall_ms();
+            if let Some(message) = state.market.calendar_ends().filter(|_| state.told.is_new_day(state.market.today)) {
+                error!("{message}");
+                self.outbox.hub_event(None, "CalendarEnds", message);
+            }
         }
     }
 

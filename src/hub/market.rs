@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mdhub_spec::account::GatewayKind;
-use mdhub_spec::calendar::{MarketCalendar, Phase};
+use mdhub_spec::calendar::{MarketCalendar, Phase, midnight_ms};
 use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::product::ProductId;
 use mdhub_spec::time::{Mono, NS_PER_MS, Now};
@@ -14,6 +14,11 @@ const LEAD_MS: i64 = 30 * 60_000;
 /// A pause that is no longer than this is sat through: lunch, but not the afternoon.
 const PAUSE_MS_MAX: i64 = 2 * 3_600_000;
 
+/// The calendar's end is told daily from so many days ahead.
+const DAYS_LEFT_MIN: i64 = 30;
+const MS_PER_DAY: i64 = 86_400_000;
+const BEIJING_AHEAD_MS: i64 = 8 * 3_600_000;
+
 /// The markets, from one instant until another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Market {
@@ -21,8 +26,24 @@ pub(crate) struct Market {
     pub(crate) open: BTreeMap<Exchange, Mono>,
     /// Kinds that are not to run, and when they are again.
     pub(crate) closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// Days since the epoch, in Beijing.
+    pub(crate) today: i64,
+    /// Days from today to the last one that the calendar knows; below zero when it has passed.
+    pub(crate) days_left: i64,
     /// Milliseconds since the epoch from which this is out of date.
     pub(crate) until_ms: i64,
+}
+
+impl Market {
+    /// What there is to say of the calendar's end, from a month ahead.
+    pub(crate) fn calendar_ends(&self) -> Option<String> {
+        let what = "give calendar.holidays and calendar.valid_until for the time after it";
+        match self.days_left {
+            left if left > DAYS_LEFT_MIN => None,
+            left if left >= 0 => Some(format!("the calendar ends in {left} days; {what}")),
+            left => Some(format!("the calendar ended {} days ago: every weekday trades; {what}", -left)),
+        }
+    }
 }
 
 /// The markets at `now`.
@@ -42,7 +63,9 @@ pub(crate) fn at<'a>(
             known.push(product);
         }
     }
-    let mut market = Market { until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
+    let today = beijing_day(ms);
+    let days_left = beijing_day(midnight_ms(calendar.days.valid_until())) - today;
+    let mut market = Market { today, days_left, until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
     for (kind, products) in products {
         let looks: Vec<Look> = products.iter().map(|product| look(calendar, *product, ms)).collect();
         market.until_ms = looks.iter().map(|look| look.until_ms).chain([market.until_ms]).min().unwrap_or(ms);
@@ -61,6 +84,10 @@ pub(crate) fn at<'a>(
         }
     }
     market
+}
+
+const fn beijing_day(ms: i64) -> i64 {
+    ms.saturating_add(BEIJING_AHEAD_MS).div_euclid(MS_PER_DAY)
 }
 
 /// What a product asks for.
@@ -159,6 +186,19 @@ mod tests {
         let market = look_at(beijing(18, 9, 45));
         assert_eq!(Mono(1 << 60).ms_since(market.open[&Exchange::Shfe]), 45 * 60_000);
         assert_eq!(market.until_ms, beijing(18, 10, 15));
+    }
+
+    #[test]
+    fn the_calendars_end_is_told_from_a_month_ahead() {
+        let december = |day: i64| look_at(beijing(30, 12, 0) + day * MS_PER_DAY).calendar_ends();
+        assert_eq!(december(0), None, "the 30th of November, 31 days ahead");
+        assert!(
+            december(1).is_some_and(|text| text.starts_with("the calendar ends in 30 days; give calendar.holidays"))
+        );
+        assert!(december(31).is_some_and(|text| text.starts_with("the calendar ends in 0 days")));
+        assert!(
+            december(33).is_some_and(|text| text.starts_with("the calendar ended 2 days ago: every weekday trades"))
+        );
     }
 
     #[test]

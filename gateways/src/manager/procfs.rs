@@ -182,7 +182,7 @@ mod tests {
             assert_eq!(incarnation_in_environment(bytes), expected);
         }
         for (bytes, expected) in [
-            (&b"mdhub\0gateway\0ctp\0--incarnation\017.4\0"[..], life),
+            (&b"mdhub\0gateway\0ctp\0--incarnation\x0017.4\0"[..], life),
             (b"grep\0--incarnation 17.4\0", None),
             (b"mdhub\0--incarnation\0", None),
         ] {

@@ -87,10 +87,13 @@ fn check_worker(limits: &Limits) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
+    /// Makes one limit wrong.
+    type Spoil = fn(&mut Limits);
+
     #[test]
     fn the_defaults_are_within_their_limits_and_each_limit_is_checked_under_its_name() {
         assert_eq!(Health::default().check(), Ok(()));
-        let wrong: [(&str, fn(&mut Limits)); 8] = [
+        let wrong: [(&str, Spoil); 8] = [
             ("front_timeout_ms", |l| l.front_timeout_ms = 0),
             ("disconnects_max", |l| l.disconnects_max = 0),
             ("disconnects_window_ms", |l| l.disconnects_window_ms = 0),

@@ -23,7 +23,8 @@ pub(super) struct Subscribed {
 impl Control {
     /// The feed's word on what subscribers ask for: all of it.
     pub(crate) fn demanded(&self, contracts: Vec<Contract>) {
-        let demanded: BTreeSet<Contract> = contracts.into_iter().filter(|c| !self.fixed.contracts.contains(c)).collect();
+        let demanded: BTreeSet<Contract> =
+            contracts.into_iter().filter(|c| !self.fixed.contracts.contains(c)).collect();
         let mut state = self.state();
         if *state.demanded == demanded {
             return;

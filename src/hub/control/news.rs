@@ -20,9 +20,16 @@ pub(super) struct Told {
     routes: BTreeMap<Contract, Vec<AccountId>>,
     silent_markets: BTreeSet<GatewayKind>,
     shared_fronts: BTreeSet<(AccountId, AccountId)>,
+    /// The last day, since the epoch, on which the calendar's end was told.
+    calendar_on: Option<i64>,
 }
 
 impl Told {
+    /// Whether the calendar's end was not told on this day yet; from now on it was.
+    pub(super) fn is_new_day(&mut self, day: i64) -> bool {
+        self.calendar_on.replace(day) != Some(day)
+    }
+
     /// Of accounts that nobody knows any more nothing is kept.
     pub(super) fn forget(&mut self, is_known: impl Fn(&AccountId) -> bool) {
         self.exits.retain(|id, _| is_known(id));
