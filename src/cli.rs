@@ -327,6 +327,12 @@ pub(crate) struct ProbeArgs {
     pub(crate) timeout_s: u64,
 }
 
+impl ProbeArgs {
+    fn is_meant(&self) -> bool {
+        self.library.is_some() || self.password_file.is_some() || !self.contracts.is_empty() || self.check_password
+    }
+}
+
 /// What `mdhub gateway` is.
 pub(crate) enum Role {
     /// A worker, started by a hub.
@@ -342,6 +348,10 @@ impl GatewayArgs {
         let kind = self.kind;
         match (self.probe, self.account, self.incarnation, self.parent_pid) {
             (Some(file), ..) => Ok(Role::Probe(kind, file, self.probing)),
+            // The parser forgets that these need --probe where it is ruled out.
+            (None, Some(_), Some(_), Some(_)) if self.probing.is_meant() => {
+                Err("--library, --password-file, --contract and --check-password need --probe".into())
+            }
             (None, Some(account), Some(incarnation), Some(parent_pid)) => {
                 Ok(Role::Worker(WorkerArgs { kind, account, incarnation, parent_pid }))
             }
