@@ -10,6 +10,8 @@ use crate::{Failure, PAYLOAD_BYTES, TOPIC};
 pub(crate) fn send(address: &str, rate: u32, count: u64, go_ns: u64) -> Result<(), Failure> {
     let failed = |e: zeromq::ZmqError| format!("zeromq: {e}");
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| e.to_string())?;
+    // It spawns a task as soon as it is made.
+    let _context = runtime.enter();
     let mut socket = PubSocket::new();
     runtime.block_on(socket.bind(&format!("tcp://{address}"))).map_err(failed)?;
     sleep_until(go_ns);

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::ops::Range;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clock::{exists, kill, mono_ns, passed, real_ns, until};
 use crate::hub::{Hub, Plan, account};
@@ -13,6 +15,10 @@ use crate::{Effort, Failure, payload};
 
 const CONTRACTS: u32 = 200;
 const INTERVAL_MS: u32 = 100;
+const TICKS_PER_SECOND: u32 = CONTRACTS * 1_000 / INTERVAL_MS;
+
+/// A standby that is not heard within this has not stood in.
+const STANDBY_S_MAX: f64 = 5.0;
 
 /// What is read after an incident.
 const AFTERMATH_S: f64 = 2.0;
@@ -36,8 +42,10 @@ pub(crate) struct Incidents {
     pub(crate) death_ms: Vec<f64>,
     /// From the kill to the standby's first tick, in mode `primary_only`, ms.
     pub(crate) failover_ms: Vec<f64>,
-    /// From the last tick of a front that goes away to the standby's first, in mode `primary_only`, ms.
+    /// From the last tick of a front that goes away until the hub has written that down, ms.
     pub(crate) front_loss_ms: Vec<f64>,
+    /// From there to the standby's first tick, in mode `primary_only`, ms; infinite when none came.
+    pub(crate) front_failover_ms: Vec<f64>,
 }
 
 /// A snapshot by what every front says alike: code, milliseconds since Beijing's midnight, volume.
@@ -76,16 +84,16 @@ pub(crate) fn measure(effort: &Effort) -> Result<Incidents, Failure> {
     for repeat in 1..=effort.repeats {
         eprintln!("  incidents, repeat {repeat} of {}", effort.repeats);
         kill_primary(&mut found)?;
-        found.failover_ms.push(failover(&mut |hub| kill(hub.worker(1)?))?.0);
-        let gone = json!({"scenarios": [{"kind": "refused"}]});
-        found.front_loss_ms.push(failover(&mut |hub| hub.change_front(1, gone.clone()))?.1);
+        kill_in_primary_only(&mut found).map_err(|e| format!("kill -9: {e}"))?;
+        lose_front(&mut found).map_err(|e| format!("front loss: {e}"))?;
     }
     Ok(found)
 }
 
 impl Incidents {
-    pub(crate) fn medians(&self) -> [f64; 3] {
-        [&self.death_ms, &self.failover_ms, &self.front_loss_ms].map(|all| median(all))
+    /// Of death, failover, front loss, and failover after it.
+    pub(crate) fn medians(&self) -> [f64; 4] {
+        [&self.death_ms, &self.failover_ms, &self.front_loss_ms, &self.front_failover_ms].map(|all| median(all))
     }
 }
 
@@ -108,11 +116,18 @@ fn kill_primary(found: &mut Incidents) -> Result<(), Failure> {
         let came = client.read(|payload| diary.note(payload)).ok()?;
         (came && fs::metadata(&tape).is_ok_and(|m| m.len() > 0)).then_some(())
     })?;
-    let from_ns = mono_ns();
-    let start = real_ns();
-    let mut watch = None;
-    while !passed(start, 1.0 + AFTERMATH_S) {
-        client.read(|payload| diary.note(payload))?;
+    let (from_ns, start) = (mono_ns(), real_ns());
+    let (mut watch, mut payloads) = (None, Vec::new());
+    // What is on its way when the time is over is read, too; it is looked into later.
+    let mut received_ns = 0;
+    while received_ns < start + ((1.0 + AFTERMATH_S) * 1e9) as u64 {
+        client.read(|payload| {
+            received_ns = payload::ingress_ns(payload).unwrap_or_default();
+            payloads.push(payload.to_vec());
+        })?;
+        if passed(start, 3.0 * (1.0 + AFTERMATH_S)) {
+            return Err("the ticks have stopped".into());
+        }
         if watch.is_none() && passed(start, 1.0) {
             watch = Some(std::thread::spawn(move || {
                 let killed = mono_ns();
@@ -121,32 +136,25 @@ fn kill_primary(found: &mut Incidents) -> Result<(), Failure> {
             }));
         }
     }
-    let until_ns = mono_ns();
+    let until_ns = from_ns + (received_ns - start);
+    payloads.iter().for_each(|payload| diary.note(payload));
     let watch = watch.ok_or("no tick came for a second")?;
     found.death_ms.push(watch.join().map_err(|_| "a thread panicked")?? as f64 / 1e6);
-    let handed_over = taped(&tape, from_ns + MARGIN_NS, until_ns - MARGIN_NS)?;
+    // The tape is written some moments later.
+    let span = from_ns + MARGIN_NS..until_ns - MARGIN_NS;
+    let handed_over = until(5, "the surviving front's tape", || taped(&tape, &span))?;
     found.compared += handed_over.len() as u64;
     found.lost += handed_over.iter().filter(|key| !diary.seen.contains(*key)).count() as u64;
     found.gaps += diary.gaps;
     Ok(())
 }
 
-/// What a front handed over between two instants.
-fn taped(path: &std::path::Path, from_ns: u64, until_ns: u64) -> Result<Vec<Key>, Failure> {
-    let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let mut keys = Vec::new();
-    let mut last_ns = 0;
-    for line in text.lines() {
-        let Some((at_ns, key)) = taped_key(line) else { continue };
-        last_ns = at_ns;
-        if (from_ns..until_ns).contains(&at_ns) {
-            keys.push(key);
-        }
-    }
-    if last_ns < until_ns || keys.is_empty() {
-        return Err(format!("the surviving front's tape has {} ticks and ends before its time", keys.len()));
-    }
-    Ok(keys)
+/// What a front handed over in a span of time, once its tape goes beyond that.
+fn taped(path: &Path, span: &Range<u64>) -> Option<Vec<Key>> {
+    let text = fs::read_to_string(path).ok()?;
+    let lines: Vec<_> = text.lines().filter_map(taped_key).collect();
+    lines.last().filter(|(at_ns, _)| *at_ns >= span.end)?;
+    Some(lines.into_iter().filter(|(at_ns, _)| span.contains(at_ns)).map(|(_, key)| key).collect())
 }
 
 /// `index,mono_ns,kind,instrument,TradingDay,ActionDay,UpdateTime,UpdateMillisec,Volume,...`
@@ -157,35 +165,83 @@ fn taped_key(line: &str) -> Option<(u64, Key)> {
     Some((at_ns.parse().ok()?, (code.to_owned(), seconds * 1_000 + ms.parse::<u64>().ok()?, volume.parse().ok()?)))
 }
 
-/// What the standby takes to be heard after `harm`, in mode `primary_only`: from the harm, and from the primary's last tick;
-/// milliseconds.
-fn failover(harm: &mut dyn FnMut(&mut Hub) -> Result<(), Failure>) -> Result<(f64, f64), Failure> {
-    let mut hub = Hub::start(&plan("arbitration: {mode: primary_only}\n"))?;
-    let mut client = ZmtpClient::subscribe(hub.address(), b"")?;
+/// What a standby takes to stand in.
+struct Failover {
+    /// From the harm to the standby's first tick.
+    from_harm_ms: f64,
+    /// From the primary's last tick to the standby's first; infinite when it never came.
+    from_last_ms: f64,
+    /// When the primary's last tick was received, nanoseconds since the epoch.
+    last_ns: u64,
+}
+
+/// A hub in mode `primary_only` whose primary alone is heard, for long enough that its status is written down.
+fn settled(client: &mut Option<ZmtpClient>) -> Result<Hub, Failure> {
+    let hub = Hub::start(&plan("arbitration: {mode: primary_only}\n"))?;
+    let client = client.insert(ZmtpClient::subscribe(hub.address(), b"")?);
     let (tape, standby) = (hub.path("tape"), account(2));
     // While the workers start, whoever is there first may stand in for the primary.
     let mut primary = 0;
     until(20, "the primary's ticks alone", || {
         client.read(|p| primary = if payload::source(p) == Some(&standby) { 0 } else { primary + 1 }).ok()?;
-        (primary > 2 * CONTRACTS && fs::metadata(&tape).is_ok_and(|m| m.len() > 0)).then_some(())
+        (primary > TICKS_PER_SECOND && fs::metadata(&tape).is_ok_and(|m| m.len() > 0)).then_some(())
     })?;
+    Ok(hub)
+}
+
+/// Harms the primary, and waits for the standby's first tick.
+fn failover(
+    hub: &mut Hub,
+    client: &mut ZmtpClient,
+    harm: impl FnOnce(&mut Hub) -> Result<(), Failure>,
+) -> Result<Failover, Failure> {
+    let standby = account(2);
     let harmed_ns = real_ns();
-    harm(&mut hub)?;
-    let mut last_ns = harmed_ns;
-    let heard_ns = until(10, "the standby's first tick", || {
-        let mut heard = None;
-        client
-            .read(|p| {
-                if payload::source(p) == Some(&standby) {
-                    heard = heard.or_else(|| Some(real_ns()));
-                } else if heard.is_none() {
-                    last_ns = payload::ingress_ns(p).unwrap_or(last_ns);
-                }
-            })
-            .ok()?;
-        heard
-    })?;
-    Ok(((heard_ns - harmed_ns) as f64 / 1e6, heard_ns.saturating_sub(last_ns) as f64 / 1e6))
+    harm(hub)?;
+    let (mut last_ns, mut heard_ns) = (harmed_ns, None);
+    while heard_ns.is_none() && !passed(harmed_ns, STANDBY_S_MAX) {
+        client.read(|p| {
+            if payload::source(p) == Some(&standby) {
+                heard_ns = heard_ns.or_else(|| Some(real_ns()));
+            } else if heard_ns.is_none() {
+                last_ns = payload::ingress_ns(p).unwrap_or(last_ns);
+            }
+        })?;
+    }
+    let since = |from: u64| heard_ns.map_or(f64::INFINITY, |heard| heard.saturating_sub(from) as f64 / 1e6);
+    Ok(Failover { from_harm_ms: since(harmed_ns), from_last_ms: since(last_ns), last_ns })
+}
+
+fn kill_in_primary_only(found: &mut Incidents) -> Result<(), Failure> {
+    let mut client = None;
+    let mut hub = settled(&mut client)?;
+    let client = client.as_mut().ok_or("no client")?;
+    let pid = hub.worker(1)?;
+    found.failover_ms.push(failover(&mut hub, client, |_| kill(pid))?.from_harm_ms);
+    Ok(())
+}
+
+fn lose_front(found: &mut Incidents) -> Result<(), Failure> {
+    let mut client = None;
+    let mut hub = settled(&mut client)?;
+    let client = client.as_mut().ok_or("no client")?;
+    let status = hub.path("data/status.json");
+    let noticed = std::thread::spawn(move || {
+        until(10, "the hub to write down that a front is gone", || is_front_gone(&status)?.then(real_ns))
+    });
+    let gone = json!({"scenarios": [{"kind": "refused"}]});
+    let after = failover(&mut hub, client, |hub| hub.change_front(1, gone))?;
+    let noticed_ns = noticed.join().map_err(|_| "a thread panicked")??;
+    found.front_loss_ms.push(noticed_ns.saturating_sub(after.last_ns) as f64 / 1e6);
+    found.front_failover_ms.push(after.from_last_ms);
+    Ok(())
+}
+
+/// What `status.json` says of the primary's front.
+fn is_front_gone(status: &Path) -> Option<bool> {
+    let status: Value = serde_json::from_str(&fs::read_to_string(status).ok()?).ok()?;
+    let conditions = status["accounts"][account(1)]["conditions"].as_array()?;
+    Some(conditions.iter().any(|c| c["type"] == "FrontConnected" && c["status"] == "False"))
 }
 
 #[cfg(test)]

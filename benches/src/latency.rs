@@ -74,7 +74,8 @@ pub(crate) fn compare(effort: &Effort, vnpy: Result<&Vnpy, &Failure>) -> Result<
         for repeat in 1..=effort.repeats {
             eprintln!("  {rate} ticks/s, repeat {repeat} of {}", effort.repeats);
             for row in &mut of_rate {
-                row.repeats.push(measure(row.path, rate, effort.seconds, vnpy)?);
+                let found = measure(row.path, rate, effort.seconds, vnpy);
+                row.repeats.push(found.map_err(|e| format!("{} at {rate} ticks/s: {e}", row.path.name()))?);
             }
         }
         rows.extend(of_rate);

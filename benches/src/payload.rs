@@ -3,12 +3,12 @@
 
 /// Nanoseconds since the epoch: receipt in the worker.
 pub(crate) fn ingress_ns(payload: &[u8]) -> Option<u64> {
-    after(payload, b"\xaaingress_ns\xcf").and_then(u64_of)
+    behind(payload, b"\xaaingress_ns\xcf").and_then(u64_of)
 }
 
 /// Number within the topic.
 pub(crate) fn seq(payload: &[u8]) -> Option<u64> {
-    unsigned(after(payload, b"\xa3seq")?)
+    unsigned(behind(payload, b"\xa3seq")?)
 }
 
 /// Lots since the start of the trading day.
@@ -29,16 +29,22 @@ pub(crate) fn vt_symbol(payload: &[u8]) -> Option<&str> {
 
 /// The account that brought it.
 pub(crate) fn source(payload: &[u8]) -> Option<&str> {
-    text(after(payload, b"\xa6source")?)
+    text(behind(payload, b"\xa6source")?)
 }
 
 /// Whether it is the last known tick for a newcomer, and no news.
 pub(crate) fn is_snapshot(payload: &[u8]) -> bool {
-    after(payload, b"\xa5flags").and_then(unsigned).is_some_and(|flags| flags & 1 == 1)
+    behind(payload, b"\xa5flags").and_then(unsigned).is_some_and(|flags| flags & 1 == 1)
 }
 
 fn after<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let at = payload.windows(key.len()).position(|w| w == key)?;
+    payload.get(at + key.len()..)
+}
+
+/// As `after`, for what stands near the end.
+fn behind<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let at = payload.windows(key.len()).rposition(|w| w == key)?;
     payload.get(at + key.len()..)
 }
 

@@ -75,7 +75,11 @@ fn verdict(better: Better, measured: f64, must: f64, aim: f64) -> &'static str {
 fn target(what: &'static str, better: Better, unit: &str, measured: f64, must: f64, aim: f64) -> Target {
     let sign = if better == Better::Less { "<=" } else { ">=" };
     let limit = |limit: f64| if limit.is_nan() { "-".into() } else { format!("{sign} {}{unit}", short(limit)) };
-    let shown = if measured.is_nan() { "-".into() } else { format!("{}{unit}", short(measured)) };
+    let shown = match measured {
+        m if m.is_nan() => "-".into(),
+        m if m.is_infinite() => "never".into(),
+        m => format!("{}{unit}", short(m)),
+    };
     Target { what, must: limit(must), aim: limit(aim), measured: shown, verdict: verdict(better, measured, must, aim) }
 }
 
@@ -100,7 +104,7 @@ impl Found {
         let ratio = self.flood.as_ref().and_then(Flood::ratio).unwrap_or(f64::NAN);
         let lossless = self.lossless.unwrap_or_default();
         let incidents = self.incidents.as_ref().filter(|found| found.compared > 0);
-        let [death, failover, front] = incidents.map_or([f64::NAN; 3], Incidents::medians);
+        let [death, failover, front, front_failover] = incidents.map_or([f64::NAN; 4], Incidents::medians);
         let count = |of: fn(&Incidents) -> u64| incidents.map_or(f64::NAN, |found| of(found) as f64);
         // Where neither kept the lowest rate, nothing is known.
         let (feed, peer) = if lossless.feed + lossless.libzmq > 0 {
@@ -141,7 +145,8 @@ impl Found {
             target("the same: gaps in seq", Less, "", count(|i| i.gaps), 0.0, 0.0),
             target("failover: kill -> standby's first tick (`primary_only`)", Less, " ms", failover, 100.0, 20.0),
             target("detection: a process's death", Less, " ms", death, 50.0, 10.0),
-            target("detection: a front's loss (its last tick -> standby's first)", Less, " ms", front, 50.0, 10.0),
+            target("detection: a front's loss (its last tick -> `status.json`)", Less, " ms", front, 50.0, 10.0),
+            target("a front's loss -> standby's first tick (`primary_only`)", Less, " ms", front_failover, 100.0, 20.0),
             target(
                 "hub's memory: 20,000 contracts, 2 sources, 8 idle peers, log full",
                 Less,
