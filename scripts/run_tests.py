@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,9 +180,35 @@ def unit() -> Suite:
     return suite
 
 
-def integration() -> Suite:
-    """Tests beside the crates: real processes, the real vendor libraries, and the rules of the house."""
-    suite = Suite("integration")
+# Tests beside the crates, by suite: no suite is to take more than five minutes.
+BESIDE = {
+    "gateways": ("gateways", "gateways/simapi"),
+    "feed": ("feed",),
+    "store": ("store",),
+    "house": ("reconciler", "."),
+}
+
+
+def beside(folders: tuple[str, ...]) -> list[str]:
+    """The test targets in the `tests` of these folders."""
+    found = [path for folder in folders for path in (ROOT / folder / "tests").glob("*.rs")]
+    found += [path.parent for folder in folders for path in (ROOT / folder / "tests").glob("*/main.rs")]
+    return sorted(path.stem for path in found)
+
+
+def forgotten() -> list[str]:
+    """Folders with test targets that belong to no suite."""
+    known = {(ROOT / folder).resolve() for folders in BESIDE.values() for folder in folders}
+    tracked = subprocess.run(["git", "ls-files", "*.rs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = [Path(line) for line in tracked.splitlines() if re.search(r"(^|/)tests/([^/]+|[^/]+/main)\.rs$", line)]
+    packages = {(ROOT / path).resolve().parent for path in targets}
+    packages = {path.parent.parent if path.name != "tests" else path.parent for path in packages}
+    return sorted(str(path) for path in packages - known)
+
+
+def prepare_integration() -> Suite:
+    """The vendors' libraries, a database server, and the programs that tests start."""
+    suite = Suite("prepare")
     venv_first = {"PATH": f"{VENV / 'bin'}:{os.environ['PATH']}"}
     status, _ = suite.run(["gateways/vendor.sh"], venv_first)
     if status != 0:
@@ -191,12 +218,21 @@ def integration() -> Suite:
     # Tests of processes start programs that `cargo test` alone does not build, and load the simulated library.
     if suite.run(BUILD)[0] != 0:
         suite.counts += Counts(failed=1)
-    suite.cargo_test("--test", "*")
+    for folder in forgotten():
+        print(f"FAILED: {folder}: its tests belong to no suite; scripts/run_tests.py: BESIDE", flush=True)
+        suite.counts += Counts(failed=1)
     return suite
 
 
-def end_to_end(name: str, marked: str, has_venv: bool) -> Suite:
-    """Tests of the built programs, from outside, by clients that share no code with them; those so `marked`."""
+def integration(name: str) -> Suite:
+    """Tests beside the crates: real processes, the real vendor libraries, real servers, and the rules of the house."""
+    suite = Suite(name)
+    suite.cargo_test(*(word for target in beside(BESIDE[name]) for word in ("--test", target)))
+    return suite
+
+
+def end_to_end(name: str, chosen: list[str], has_venv: bool) -> Suite:
+    """Tests of the built programs, from outside, by clients that share no code with them; those so `chosen`."""
     suite = Suite(name)
     if not has_venv:
         suite.cannot("there is no virtual environment to run it in; get one with: sudo make deps")
@@ -204,7 +240,7 @@ def end_to_end(name: str, marked: str, has_venv: bool) -> Suite:
     if suite.run(BUILD)[0] != 0:
         suite.counts += Counts(failed=1)
         return suite
-    status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", "tests/e2e", "-m", marked])
+    status, output = suite.run([str(VENV / "bin" / "python3"), "-m", "pytest", *chosen])
     suite.counts += judged(pytest_counts(output), status)
     return suite
 
@@ -236,17 +272,20 @@ def main() -> int:
         log.unlink()
     has_venv = prepare_venv()
     suites = []
+    disasters = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob("test_disasters*.py"))
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters)]
+    runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE)]
+    runs += [partial(end_to_end, "e2e", others, has_venv), partial(end_to_end, "e2e-disasters", disasters, has_venv)]
     # Whole trading days take their time: a suite of their own.
-    e2e = lambda: end_to_end("e2e", "not last", has_venv)
-    replay = lambda: end_to_end("e2e-replay", "last", has_venv)
-    for run in (unit, integration, e2e, replay):
+    runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
+    for run in runs:
         suite = run()
         suites.append(suite)
         print(f"{suite.name}: {suite.counts} in {suite.seconds:.1f} s", flush=True)
-    print(f"\n{'suite':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>10}")
+    print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>10}")
     for suite in suites:
         c = suite.counts
-        print(f"{suite.name:<12}{c.passed:>8}{c.failed:>8}{c.skipped:>9}{suite.seconds:>10.1f}")
+        print(f"{suite.name:<14}{c.passed:>8}{c.failed:>8}{c.skipped:>9}{suite.seconds:>10.1f}")
     total = sum((suite.counts for suite in suites), Counts())
     print(total)
     return 1 if total.failed else 0
