@@ -17,6 +17,7 @@ const LOG_BYTES: usize = 48 * 1024 * 1024;
 /// Resident memory, MiB.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Footprint {
+    pub(crate) contracts: u32,
     pub(crate) hub_mib: f64,
     pub(crate) workers_mib: [f64; 2],
 }
@@ -41,7 +42,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Footprint, Failure> {
     drop(reader);
     let mib = |kib: Option<u64>| kib.map_or(f64::NAN, |kib| kib as f64 / 1_024.0);
     let workers_mib = [mib(resident_kib(hub.worker(1)?)), mib(resident_kib(hub.worker(2)?))];
-    Ok(Footprint { hub_mib: mib(hub.resident_kib()), workers_mib })
+    Ok(Footprint { contracts: effort.contracts, hub_mib: mib(hub.resident_kib()), workers_mib })
 }
 
 /// From the start of the demo's process to the first tick in a subscriber's hands, seconds, for each repeat.
