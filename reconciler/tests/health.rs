@@ -231,6 +231,21 @@ fn after_the_hold_silent_sources_are_ended_one_at_a_time_the_lowest_priority_fir
 }
 
 #[test]
+fn a_silent_market_is_silent_still_while_a_source_is_restarted() {
+    let mut silent = two().ticked("ctp-main", 140_000, 140_000).ticked("ctp-backup", 140_000, 140_000);
+    let since = silent.plan().silent_markets;
+    assert_eq!(since, [(GatewayKind::Ctp, ago(130_000))].into());
+    silent.observed.gateways.remove(&"ctp-backup".parse().expect("a slug"));
+    let mut restarting = silent.exits("ctp-backup", [asked_exit(2, ago(100))]);
+    restarting.observed.ended_sick.insert(incarnation(2));
+    assert_eq!(restarting.plan().silent_markets, since, "it is down");
+    let starting = ProcessView { started_at: ago(50), ready_at: None, ..ready(3) };
+    let starting = restarting.process("ctp-backup", starting);
+    assert_eq!(starting.plan().silent_markets, since, "it is not ready");
+    assert_eq!(starting.ticked("ctp-backup", 10, 10).plan().silent_markets, [].into());
+}
+
+#[test]
 fn silent_sources_on_one_front_are_not_held_back_but_take_turns() {
     let mut scenario = two().ticked("ctp-main", 30_000, 30_000).ticked("ctp-backup", 30_000, 30_000);
     for account in scenario.desired.accounts.values_mut() {

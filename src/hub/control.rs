@@ -158,7 +158,7 @@ impl Control {
             launches: AtomicU64::new(0),
             standing: StandingCell::default(),
             state: Mutex::new(state),
-            documents: tokio_watch::Sender::new(Arc::new(Value::Null)),
+            documents: tokio_watch::Sender::new(Arc::new(status::nothing())),
             routing: tokio::sync::Mutex::new(()),
         }
     }
@@ -311,7 +311,8 @@ impl Control {
     /// All that the planner wants to know of what is there.
     fn observed(&self, state: &mut State, gateways: BTreeMap<AccountId, GatewayView>, now: Mono) -> Observed {
         let State { vitals, garbage, ended_sick, .. } = state;
-        let counters = |id: &AccountId| vitals.get(id).map(|of| (of.total(|e| &e.received), of.total(|e| &e.rejected)));
+        let judged = |of: &SourceVitals| of.total(|e| &e.received).saturating_sub(of.total(|e| &e.fenced));
+        let counters = |id: &AccountId| vitals.get(id).map(|of| (judged(of), of.total(|e| &e.rejected)));
         garbage.look(&gateways, counters, now);
         let is_known = |i: &Incarnation| {
             let mut views = gateways.values();

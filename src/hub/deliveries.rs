@@ -25,15 +25,20 @@ pub(crate) fn last_ticks(vitals: &SourceVitals) -> BTreeMap<Exchange, Mono> {
     Exchange::ALL.into_iter().map(|exchange| (exchange, last(exchange))).filter(|(_, at)| at.0 > 0).collect()
 }
 
+/// No more than this share rejected, over a whole window: it has recovered.
+const REJECTED_PERCENT_CLEAN: u64 = 10;
+/// As many ticks at least.
+const CLEAN_TICKS_MIN: u64 = 10;
+
 /// Counters of one process at one instant.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Mono,
-    received: u64,
+    judged: u64,
     rejected: u64,
 }
 
-/// Which running processes send mostly rubbish. Once called so, a process stays so.
+/// Which running processes send mostly rubbish. One whose ticks are still judged, since nobody else has them, may recover.
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
     samples: BTreeMap<Incarnation, VecDeque<Sample>>,
@@ -41,7 +46,7 @@ pub(crate) struct Garbage {
 }
 
 impl Garbage {
-    /// Looks at every running process; `counters` gives an account's ticks received and rejected.
+    /// Looks at every running process; `counters` gives how many of an account's ticks were judged, and how many rejected.
     pub(crate) fn look(
         &mut self,
         views: &BTreeMap<AccountId, GatewayView>,
@@ -55,17 +60,19 @@ impl Garbage {
         let ended = |i: &Incarnation| views.values().flat_map(|v| &v.exits).any(|exit| exit.incarnation == *i);
         self.since.retain(|incarnation, _| running.contains_key(incarnation) || ended(incarnation));
         for (incarnation, id) in running {
-            let Some((received, rejected)) = counters(id) else { continue };
+            let Some((judged, rejected)) = counters(id) else { continue };
             let samples = self.samples.entry(incarnation).or_default();
             if samples.back().is_some_and(|last| now.ms_since(last.at) < SAMPLE_MS) {
                 continue;
             }
-            samples.push_back(Sample { at: now, received, rejected });
+            samples.push_back(Sample { at: now, judged, rejected });
             while samples.front().is_some_and(|first| now.ms_since(first.at) > WINDOW_MS) {
                 samples.pop_front();
             }
             if is_garbage(samples) {
                 self.since.entry(incarnation).or_insert(now);
+            } else if is_clean(samples) {
+                self.since.remove(&incarnation);
             }
         }
     }
@@ -76,10 +83,20 @@ impl Garbage {
     }
 }
 
+/// Ticks judged and rejected within the window, and its length.
+fn within(samples: &VecDeque<Sample>) -> (u64, u64, u64) {
+    let (Some(first), Some(last)) = (samples.front(), samples.back()) else { return (0, 0, 0) };
+    (last.judged - first.judged, last.rejected - first.rejected, last.at.ms_since(first.at))
+}
+
 fn is_garbage(samples: &VecDeque<Sample>) -> bool {
-    let (Some(first), Some(last)) = (samples.front(), samples.back()) else { return false };
-    let (received, rejected) = (last.received - first.received, last.rejected - first.rejected);
-    received >= TICKS_MIN && rejected * 100 > received * REJECTED_PERCENT_MAX
+    let (judged, rejected, _) = within(samples);
+    judged >= TICKS_MIN && rejected * 100 > judged * REJECTED_PERCENT_MAX
+}
+
+fn is_clean(samples: &VecDeque<Sample>) -> bool {
+    let (judged, rejected, length_ms) = within(samples);
+    length_ms + SAMPLE_MS >= WINDOW_MS && judged >= CLEAN_TICKS_MIN && rejected * 100 <= judged * REJECTED_PERCENT_CLEAN
 }
 
 #[cfg(test)]
@@ -122,6 +139,20 @@ mod tests {
         }
         assert_eq!(garbage.since().values().copied().collect::<Vec<_>>(), [at(3)]);
         garbage.look(&running(2), |_| Some((100, 55)), at(5));
+        assert!(garbage.since().is_empty());
+    }
+
+    #[test]
+    fn what_sends_good_ticks_again_recovers_and_what_is_not_judged_does_not() {
+        let mut garbage = Garbage::default();
+        let look = |garbage: &mut Garbage, from: u64, to: u64, counters: &dyn Fn(u64) -> (u64, u64)| {
+            (from..to).for_each(|s| garbage.look(&running(1), |_| Some(counters(s)), at(s)));
+        };
+        look(&mut garbage, 0, 10, &|s| (s * 20, s * 20));
+        assert_eq!(garbage.since().len(), 1);
+        look(&mut garbage, 10, 40, &|_| (180, 180));
+        assert_eq!(garbage.since().len(), 1, "left out, nothing of it is judged");
+        look(&mut garbage, 40, 52, &|s| (180 + (s - 39) * 20, 180));
         assert!(garbage.since().is_empty());
     }
 

@@ -17,6 +17,11 @@ use crate::data_dir::DataDir;
 /// Between two writes.
 const EVERY_AT_MOST: Duration = Duration::from_millis(250);
 
+/// Before the first plan.
+pub(crate) fn nothing() -> Value {
+    json!({"accounts": {}, "routes": {}, "silent_markets": []})
+}
+
 /// Puts a plan, and what it was made for, into one document.
 pub(crate) fn document(observed: &Observed, plan: &Plan) -> Value {
     let accounts: BTreeMap<&AccountId, Value> =

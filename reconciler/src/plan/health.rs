@@ -261,26 +261,30 @@ impl<'a> Ward<'a> {
         .map(|(exchange, _)| *exchange)
     }
 
-    /// Since when every source of this kind is silent, where two of them have nothing to do with each other.
+    /// Since when every source of this kind is silent, where two of them have nothing to do with each other. One that was ended
+    /// for its silence in vain counts among them until it ticks.
     fn silent_market(&self, kind: GatewayKind) -> Option<Mono> {
-        let silent: Vec<&Source<'a>> = self.of_kind(kind).filter(|s| !s.silent_at.is_empty()).collect();
+        let silent: Vec<&Source<'a>> =
+            self.of_kind(kind).filter(|s| !s.silent_at.is_empty() || self.is_ended_in_vain(s)).collect();
         let independent = silent.iter().any(|a| silent.iter().any(|b| are_independent(a, b)));
-        let is_restarted = |s: &Source<'_>| self.last_ended(s.id).is_some();
-        let is_silent = |s: &&Source<'_>| s.silent_since().is_some_and(|at| at <= self.now) || is_restarted(s);
+        let is_silent = |s: &&Source<'_>| s.silent_since().is_some_and(|at| at <= self.now) || self.is_ended_in_vain(s);
         if !independent || !silent.iter().all(is_silent) || silent.iter().any(|s| self.is_proven(s)) {
             return None;
         }
         // Counted from what the market last did, so that restarts in vain do not prolong it.
+        let watched = || self.observed.open.iter().filter(|(exchange, _)| kind.serves(**exchange));
         let since = silent.iter().flat_map(|s| {
-            let ready_at = s.process.filter(|_| !is_restarted(s)).and_then(|p| p.ready_at);
-            let last_sign = move |e: &Exchange| {
-                let opened = self.observed.open.get(e).copied();
-                self.last_tick(s.id, *e).max(opened).max(ready_at)
-            };
-            s.silent_at.keys().filter_map(last_sign)
+            let ready_at = s.process.filter(|_| !self.is_ended_in_vain(s)).and_then(|p| p.ready_at);
+            watched().map(move |(exchange, opened)| self.last_tick(s.id, *exchange).max(Some(*opened)).max(ready_at))
         });
-        let since = since.max()?.max(self.observed.watching_since);
+        let since = since.max()??.max(self.observed.watching_since);
         Some(since.plus_ms(self.desired.policy.canary_silence_ms)).filter(|at| *at <= self.now)
+    }
+
+    /// Whether it was ended for being sick, and has not ticked since.
+    fn is_ended_in_vain(&self, source: &Source<'_>) -> bool {
+        let last_tick = self.observed.deliveries.get(source.id).and_then(|ticks| ticks.values().max().copied());
+        self.last_ended(source.id) > last_tick
     }
 
     /// Whose turn it is to be ended: first those that were not since the silence began, of these the lowest priority.
