@@ -1,6 +1,6 @@
 //! The peer: libzmq's PUB, and its SUB.
 
-use crate::clock::{paced, real_ns, sleep_until};
+use crate::clock::{paced, real_ns, sleep_until, soon};
 use crate::{Failure, PAYLOAD_BYTES, PEER_BUFFER_MESSAGES, TOPIC};
 
 fn failed(e: zmq::Error) -> Failure {
@@ -30,12 +30,14 @@ pub(crate) fn send(address: &str, rate: u32, count: u64, go_ns: u64) -> Result<(
     let socket = zmq::Context::new().socket(zmq::PUB).map_err(failed)?;
     // As much may wait for a subscriber as at the hub.
     socket.set_sndhwm(PEER_BUFFER_MESSAGES).map_err(failed)?;
-    socket.set_linger(5_000).map_err(failed)?;
     socket.bind(&format!("tcp://{address}")).map_err(failed)?;
     sleep_until(go_ns);
     let mut payload = [7; PAYLOAD_BYTES];
     paced(rate, count, || {
         payload[..8].copy_from_slice(&real_ns().to_le_bytes());
         socket.send(TOPIC, zmq::SNDMORE).and_then(|()| socket.send(&payload[..], 0)).map_err(failed)
-    })
+    })?;
+    // Whoever started this ends it, once the subscribers have everything.
+    sleep_until(soon(60_000));
+    Ok(())
 }
