@@ -85,7 +85,7 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Every desired account, and those others that still have a process.
     pub statuses: BTreeMap<AccountId, AccountStatus>,
-    /// Who may feed which contract: by priority, then id. Every desired contract has an entry.
+    /// Who may feed which contract, the primary first. Every desired contract has an entry.
     pub routes: BTreeMap<Contract, Vec<AccountId>>,
     /// Tick pipes to close at once, whatever is in them: their writers are sick.
     pub detach: BTreeSet<Incarnation>,

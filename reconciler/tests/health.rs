@@ -142,16 +142,16 @@ fn what_was_ended_for_being_sick_backs_off_like_any_crash() {
         action  start ctp-main after 7.1
         status  ctp-backup Healthy: 1 of 2 contracts accepted
         status  ctp-main Starting: a process is started
-        route   m2705.DCE <- [ctp-main ctp-backup]
-        route   rb2701.SHFE <- [ctp-main ctp-backup]
+        route   m2705.DCE <- [ctp-backup ctp-main]
+        route   rb2701.SHFE <- [ctp-backup ctp-main]
         wake    in 9000 ms
     "#]]);
     scenario.observed.ended_sick.insert(incarnation(1));
     scenario.check(&expect![[r#"
         status  ctp-backup Healthy: 1 of 2 contracts accepted
         status  ctp-main CoolingDown: ended by the hub for being sick, signal 11; restarts in 1 s
-        route   m2705.DCE <- [ctp-main ctp-backup]
-        route   rb2701.SHFE <- [ctp-main ctp-backup]
+        route   m2705.DCE <- [ctp-backup ctp-main]
+        route   rb2701.SHFE <- [ctp-backup ctp-main]
         wake    in 900 ms
     "#]]);
 }
@@ -480,6 +480,18 @@ fn a_process_that_lost_its_tick_pipe_is_ended() {
         action  terminate ctp-main 7.1, which is sick
         status  ctp-main Stopping: its tick pipe has ended; TERM now
         route   rb2701.SHFE <- [ctp-main]
+        wake    in 9000 ms
+    "#]]);
+}
+
+#[test]
+fn a_primary_whose_front_went_away_stands_behind_the_one_that_is_ready() {
+    let lost = ProcessView { front: FrontState::Disconnected { reason: 0x1001 }, ..ready(1) };
+    two().process("ctp-main", lost).ticked("ctp-main", 100, 100).ticked("ctp-backup", 100, 100).check(&expect![[r#"
+        status  ctp-backup Healthy: 1 of 2 contracts accepted
+        status  ctp-main Connecting: the front went away: 0x1001, reading failed
+        route   m2705.DCE <- [ctp-backup ctp-main]
+        route   rb2701.SHFE <- [ctp-backup ctp-main]
         wake    in 9000 ms
     "#]]);
 }

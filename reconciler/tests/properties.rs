@@ -214,13 +214,20 @@ proptest! {
     }
 
     #[test]
-    fn routes_hold_only_accounts_that_serve_the_exchange_by_priority(world in world(), now in instant()) {
-        let (desired, _) = &world;
+    fn routes_hold_only_accounts_that_serve_the_exchange_the_ready_first_by_priority(world in world(), now in instant()) {
+        let (desired, observed) = &world;
+        let is_down = |id: &AccountId| {
+            let process = observed.gateways[id].process.as_ref();
+            !process.is_some_and(|p| {
+                let is_logged_in = matches!(p.front, FrontState::LoggedIn { .. });
+                is_logged_in && p.ready_at.is_some() && p.ending == Ending::No
+            })
+        };
         let plan = plan_at(&world, now);
         prop_assert!(plan.routes.keys().eq(&desired.contracts));
         for (contract, sources) in &plan.routes {
             prop_assert!(sources.iter().all(|id| desired.accounts[id].kind.serves(contract.exchange())));
-            prop_assert!(sources.is_sorted_by_key(|id| (desired.accounts[id].priority, id)));
+            prop_assert!(sources.is_sorted_by_key(|id| (is_down(id), desired.accounts[id].priority, id)));
         }
     }
 }

@@ -474,7 +474,7 @@ fn a_contract_is_fed_by_all_who_serve_its_exchange_and_by_the_dead_until_their_p
         status  ctp-main CoolingDown: signal 11; restarts in 1 s
         status  sopt-main Healthy: 1 of 1 contracts accepted
         route   10009123.SSE <- [sopt-main]
-        route   rb2701.SHFE <- [ctp-main ctp-a-backup]
+        route   rb2701.SHFE <- [ctp-a-backup ctp-main]
         wake    in 990 ms
     "#]]);
     scenario.observed.attached = BTreeSet::new();

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::contract::{Contract, Exchange};
-use mdhub_spec::process::{Exit, GatewayView, Incarnation};
+use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, Incarnation};
 use mdhub_spec::time::Now;
 
 use super::health::Ward;
 use super::state::{Desired, DesiredAccount, Observed};
 use super::{backoff, verdict};
 
-/// Who may feed which contract: by priority, then id. Every desired contract has an entry, if an empty one.
+/// Who may feed which contract: who is ready first, then by priority, then id, so that the first of all is the primary. Every
+/// desired contract has an entry, if an empty one.
 ///
 /// A source that dies keeps its routes until its pipe is drained, since its last ticks may be the only copies. A sick one
 /// loses them at once. One that is silent on an exchange, or that sends rubbish, is left out where others deliver: the last
@@ -23,7 +24,8 @@ pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Cont
         .iter()
         .filter(|(id, _)| observed.gateways.get(id).is_some_and(|view| feeds(desired, observed, view, now)))
         .collect();
-    sources.sort_by_key(|(id, account)| (account.priority, *id));
+    let is_up = |id: &AccountId| observed.gateways.get(id).is_some_and(is_up);
+    sources.sort_by_key(|(id, account)| (!is_up(id), account.priority, *id));
     let of_kind = |kind| -> Vec<AccountId> {
         sources.iter().filter(|(_, account)| account.kind == kind).map(|(id, _)| (*id).clone()).collect()
     };
@@ -53,6 +55,13 @@ pub(super) fn detach(desired: &Desired, observed: &Observed, now: Now) -> BTreeS
         running.chain(ended).filter(|i| observed.attached.contains(i)).collect()
     };
     observed.gateways.values().flat_map(sick).collect()
+}
+
+/// Whether its front would bring ticks now.
+fn is_up(view: &GatewayView) -> bool {
+    view.process.as_ref().is_some_and(|p| {
+        p.ready_at.is_some() && p.ending == Ending::No && matches!(p.front, FrontState::LoggedIn { .. })
+    })
 }
 
 fn feeds(desired: &Desired, observed: &Observed, view: &GatewayView, now: Now) -> bool {
