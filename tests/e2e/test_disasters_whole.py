@@ -1,4 +1,4 @@
-"""Disasters that hit everybody at once: a market that seems silent, a hub that is killed, workers that do not want to go."""
+"""Disasters that hit everybody at once: a market that seems silent, a killed hub, a worker that does not want to go."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_when_all_are_silent_restarts_are_held_then_spaced_and_the_market_comes_
         assert len(status.events(on.hub, "MarketSilent")) == 1, "one alert"
         # One after the other, the lowest priority first: the moments of their ends tell.
         ends: dict[str, float] = {}
-        for process in (processes[1], processes[0]):
-            eventually(lambda p=process.pid: not exists(p), 40, f"{process.account} to be restarted")  # type: ignore[misc]
-            ends[process.account] = time.monotonic()
+        for old in (processes[1], processes[0]):
+            eventually(lambda p=old.pid: not exists(p), 40, f"{old.account} to be restarted")  # type: ignore[misc]
+            ends[old.account] = time.monotonic()
         assert ends[other.account] - ends[WELL] > SPACING_MS / 1_000 - 0.5, "not both at once"
         for front in (other.front, WELL_FRONT):
             on.world.end(front)
