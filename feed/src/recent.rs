@@ -86,10 +86,10 @@ impl Recent {
             }
             let Some(header) = self.header(link) else { break };
             oldest_seq = header.seq;
-            if found.len() == limit {
+            found.push_back((link, header));
+            if found.len() > limit {
                 found.pop_front();
             }
-            found.push_back((link, header));
             link = header.before;
         }
         if oldest_seq > after_seq.saturating_add(1) || after_seq > last.seq {
@@ -212,6 +212,17 @@ mod tests {
             panic!("they are there")
         };
         assert_eq!(found.len(), TICKS_MAX);
+        assert_eq!(log.after(TopicId(0), 15_000, 0, EPOCH), ticks(&[]), "none at all were asked for");
+    }
+
+    #[test]
+    fn numbers_of_another_epoch_are_answered_with_no_tick() {
+        let mut log = recent(1000, 1);
+        for seq in 1..=5 {
+            log.append(TopicId(0), seq, b"x");
+        }
+        assert_eq!(log.gone(TopicId(0), EPOCH), gone(1));
+        assert_eq!(log.gone(TopicId(7), EPOCH), RecentTicks::Unknown);
     }
 
     proptest! {
