@@ -272,10 +272,12 @@ def main() -> int:
         log.unlink()
     has_venv = prepare_venv()
     suites = []
-    disasters = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob("test_disasters*.py"))
-    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters)]
+    files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
+    disasters, databases = files("test_disasters*.py"), files("test_databases*.py")
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases)]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE)]
-    runs += [partial(end_to_end, "e2e", others, has_venv), partial(end_to_end, "e2e-disasters", disasters, has_venv)]
+    chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters}
+    runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items()]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
     for run in runs:
