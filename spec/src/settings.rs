@@ -230,10 +230,24 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Fault> {
+        self.libraries.iter().try_for_each(|(name, library)| library.check(name))?;
         self.publish.check()?;
         self.cleansing.check()?;
         self.calendar.check()?;
         self.health.check()
+    }
+}
+
+impl Library {
+    /// An environment that no process could be given would keep every gateway of this library from starting.
+    fn check(&self, name: &str) -> Result<(), Fault> {
+        let is_wrong =
+            |(key, value): &(&String, &String)| key.is_empty() || key.contains(['=', '\0']) || value.contains('\0');
+        self.env.iter().find(is_wrong).map_or(Ok(()), |(key, value)| {
+            let message =
+                format!("{name}.env: {key:?}: {value:?} is not allowed: a name without = and no NUL in either");
+            Err(("libraries", message))
+        })
     }
 }
 
@@ -304,6 +318,8 @@ mod tests {
             ("health: {backoff_min_ms: 1000, backoff_max_ms: 10}", &["health.backoff_max_ms", "1000 to 3600000"]),
             ("http: {listen: here}", &["mdhub.yaml:3:7: http.listen: \"here\" is not allowed", "IP:PORT"]),
             ("libraries: {ctp: {sha256: x}}", &["libraries.ctp", "path"]),
+            ("libraries: {ctp: {path: x, env: {'A=B': '1'}}}", &["libraries", "ctp.env", "A=B", "is not allowed"]),
+            ("libraries: {ctp: {path: x, env: {A: \"a\\0b\"}}}", &["libraries", "ctp.env", "NUL"]),
             ("nonsense: 1", &["nonsense", "contracts"]),
             ("publish: [", &["mdhub.yaml"]),
         ] {

@@ -158,8 +158,9 @@ fn missing(path: &Path, library: &libloading::Library, layout: &Layout, symbol: 
 /// The SHA-256 of a file, in lower-case hex.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is no regular file: a pipe may never open, a device never end.
 pub fn sha256(path: &Path) -> io::Result<String> {
+    regular(path)?;
     let bytes = std::fs::read(path)?;
     Ok(Sha256::digest(&bytes).iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -167,9 +168,13 @@ pub fn sha256(path: &Path) -> io::Result<String> {
     }))
 }
 
+fn regular(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() { Ok(()) } else { Err(io::Error::other("it is no regular file")) }
+}
+
 fn check_file(path: &Path, expected: Option<&str>) -> Result<(), LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
-    let Some(expected) = expected else { return std::fs::metadata(path).map(|_| ()).map_err(read) };
+    let Some(expected) = expected else { return regular(path).map_err(read) };
     let found = sha256(path).map_err(read)?;
     if found.eq_ignore_ascii_case(expected.trim()) {
         Ok(())

@@ -74,6 +74,11 @@ fn libraries_that_are_not_what_they_should_be_are_refused() {
     text.start().end().left(EXIT_LIBRARY, 20, &["/etc/passwd", "cannot be loaded", "ELF"]);
     let none = Wanted::new(CTP, Path::new("/none.so"), &[ADDRESS.to_owned()]);
     none.start().end().left(EXIT_LIBRARY, 20, &["/none.so", "No such file"]);
+    // To hash it would not end.
+    let mut endless = Wanted::new(CTP, Path::new("/dev/zero"), &[ADDRESS.to_owned()]);
+    endless.start().end().left(EXIT_LIBRARY, 20, &["/dev/zero", "no regular file"]);
+    endless.start.library_sha256 = Some("0".repeat(64));
+    endless.start().end().left(EXIT_LIBRARY, 20, &["/dev/zero", "no regular file"]);
 }
 
 #[test]
