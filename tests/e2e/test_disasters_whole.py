@@ -16,7 +16,8 @@ from harness.subscriber import Subscriber, assert_unbroken
 from harness.waiting import always, eventually
 from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, OPTION_FRONT, OPTIONS, Front, World, scenario, settings
 
-HOLD_MS, SPACING_MS = 6_000, 3_000
+# The spacing is longer than it takes to find the first one silent again.
+HOLD_MS, SPACING_MS = 6_000, 4_500
 
 
 def test_when_all_are_silent_restarts_are_held_then_spaced_and_the_market_comes_back_by_itself(tmp_path: Path) -> None:
