@@ -97,7 +97,9 @@ async fn a_process_that_has_the_number_of_a_leftover_is_not_hit() {
             let script = r#"exec 4<"$0"; flock -n 4; exec sleep "$1""#;
             let holder =
                 command(Path::new("sh")).args(["-c", script]).arg(&path).arg(&leftover).spawn().expect("starts");
-            wait_until("a holder", SOON, || sleeping(&leftover).contains(&holder.id())).await;
+            // The shell has the mark on its line before it has the lock.
+            let name = || fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap_or_default();
+            wait_until("a holder", SOON, || name().trim() == "sleep").await;
             // Reaped when it has been ended: the test is its parent.
             std::thread::spawn(move || { holder }.wait());
         }

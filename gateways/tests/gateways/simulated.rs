@@ -63,7 +63,7 @@ async fn both_flavours_come_to_be_ready_and_their_ticks_decode() {
         assert!(matches!(&ready.front, FrontState::LoggedIn { trading_day } if trading_day.len() == 8), "{ready:?}");
         assert_eq!(ready.acknowledged as usize, codes.len());
         let mut missing: BTreeSet<&str> = wanted.contracts.iter().map(Contract::symbol).collect();
-        let mut last_mono = 0;
+        let (mut last_mono, mut last_of_first) = (0, None);
         ticks(launched.ticks, |tick| {
             let symbol = std::str::from_utf8(text(&tick.instrument)).expect("a symbol");
             assert!(wanted.contracts.iter().any(|c| c.symbol() == symbol), "{symbol}");
@@ -71,8 +71,13 @@ async fn both_flavours_come_to_be_ready_and_their_ticks_decode() {
             assert_eq!((text(&tick.update_time).len(), text(&tick.trading_day).len()), (8, 8));
             assert!(tick.ingress_mono_ns.get() >= last_mono && tick.ingress_real_ns.get() > 1_600_000_000_000_000_000);
             last_mono = tick.ingress_mono_ns.get();
+            // The line of a first tick follows the write that carried it: it is out when a later write is.
+            let is_later = last_of_first.is_some_and(|at: u64| last_mono > at + 1_000_000_000);
             missing.remove(symbol);
-            missing.is_empty()
+            if missing.is_empty() && last_of_first.is_none() {
+                last_of_first = Some(last_mono);
+            }
+            is_later
         })
         .await;
         let exit = hub.kill(ID, life).await;
