@@ -40,7 +40,7 @@ use crate::vendor::layout::Layout;
 use crate::vendor::record::{Answer, Credentials, login_request};
 use crate::vendor::{Api, Library, api, spi};
 use control::Control;
-use descriptors::Descriptors;
+use descriptors::{Descriptors, TickPipe};
 use fronts::Fronts;
 use main_loop::{Connection, Worker};
 use receiver::Receiver;
@@ -150,7 +150,7 @@ pub fn run(args: WorkerArgs) -> i32 {
 fn serve(
     args: &WorkerArgs,
     control: &mut Control,
-    ticks: std::fs::File,
+    ticks: TickPipe,
     printed: std::io::PipeReader,
 ) -> Result<Infallible, Leave> {
     let (events, inbox) = sync_channel(EVENTS_MAX);
