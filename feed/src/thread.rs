@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::{FeedCommand, FeedEvent, FeedVitals, PipeEnd, SOURCES_MAX};
@@ -59,39 +60,11 @@ pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
 /// # Errors
 /// When the address cannot be had, or the system refuses a descriptor or the thread.
 pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
-    let vitals = Arc::new(FeedVitals::default());
-    let (epoch, products) = (config.engine.epoch, config.engine.calendar.products.clone());
-    let engine = Engine::new(config.engine);
-    let (rule_vitals, lag_vitals) = (Arc::clone(engine.rule_vitals()), Arc::clone(engine.lag_vitals()));
-    let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
-    let listen_addr = server.local_addr();
-    let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
-    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
-    server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
-    server.send_snapshots(snapshot::mark);
     let (commands, queue) = sync_channel(COMMANDS_MAX);
-    let now = mono();
-    let feed = Feed {
-        engine,
-        epoch,
-        recent: Recent::new(config.publish.recent_bytes),
-        demands: Demands::new(&config.publish, products, now),
-        demanded: false,
-        bulletin: Bulletin::new(&mut server, epoch),
-        server,
-        epoll,
-        wake: Arc::clone(&wake),
-        queue,
-        events,
-        vitals: Arc::clone(&vitals),
-        pipes: Vec::new(),
-        unflushed: 0,
-        now,
-        report_at: Mono::default(),
-        is_ending: false,
-    };
-    feed.vitals.beat_mono_ns.store(feed.now.0, Relaxed);
+    let feed = Feed::new(config, queue, events)?;
+    let (wake, vitals) = (Arc::clone(&feed.wake), Arc::clone(&feed.vitals));
+    let (rule_vitals, lag_vitals) = (Arc::clone(feed.engine.rule_vitals()), Arc::clone(feed.engine.lag_vitals()));
+    let listen_addr = feed.server.local_addr();
     let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run())?;
     Ok(FeedHandle { commands, wake, vitals, rule_vitals, lag_vitals, listen_addr, thread })
 }
@@ -130,43 +103,91 @@ struct Feed {
 }
 
 impl Feed {
+    fn new(config: FeedConfig, queue: Receiver<FeedCommand>, events: EventSink) -> io::Result<Self> {
+        let vitals = Arc::new(FeedVitals::default());
+        let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
+        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
+        server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
+        server.send_snapshots(snapshot::mark);
+        let now = mono();
+        vitals.beat_mono_ns.store(now.0, Relaxed);
+        Ok(Self {
+            epoch: config.engine.epoch,
+            recent: Recent::new(config.publish.recent_bytes),
+            demands: Demands::new(&config.publish, config.engine.calendar.products.clone(), now),
+            demanded: false,
+            bulletin: Bulletin::new(&mut server, config.engine.epoch),
+            engine: Engine::new(config.engine),
+            server,
+            epoll,
+            wake,
+            queue,
+            events,
+            vitals,
+            pipes: Vec::new(),
+            unflushed: 0,
+            now,
+            report_at: Mono::default(),
+            is_ending: false,
+        })
+    }
+
     fn run(mut self) {
         let mut ready: Vec<epoll::Event> = Vec::with_capacity(EPOLL_EVENTS);
         while !self.is_ending {
-            let timers = [self.server.tend(self.now), self.demands.tend(&self.server, self.now)];
-            let wake_at = timers.into_iter().flatten().fold(self.report_at, Mono::min);
-            let wait = self.now.until(wake_at);
-            let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
-            match epoll::wait(&*self.epoll, spare_capacity(&mut ready), Some(&wait)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => {
-                    tracing::error!("the feed cannot wait for its descriptors and ends: {errno}");
-                    break;
-                }
+            let wait = self.now.until(self.tend());
+            if let Err(errno) = self.wait(wait, &mut ready) {
+                tracing::error!("the feed cannot wait for its descriptors and ends: {errno}");
+                break;
             }
-            count(&self.vitals.waits);
             self.now = mono();
-            self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
-            let reports = self.now >= self.report_at;
-            // Nobody wakes it when the handle is dropped: it looks with every report, however busy it is.
-            if reports || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
-                self.obey();
-            }
-            for event in ready.drain(..) {
-                match event.data.u64() {
-                    WAKE_TOKEN => {}
-                    token @ PIPE_TOKENS..SERVER_TOKENS => self.turn((token - PIPE_TOKENS) as usize),
-                    token => self.server_ready(token, event.flags),
-                }
-            }
-            self.demands();
-            self.flush();
-            self.news();
-            if reports {
-                self.report();
-            }
+            self.round(&mut ready);
         }
         self.server.close();
+    }
+
+    fn wait(&self, at_most: Duration, ready: &mut Vec<epoll::Event>) -> Result<(), Errno> {
+        let at_most = Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: at_most.subsec_nanos().into() };
+        count(&self.vitals.waits);
+        match epoll::wait(&*self.epoll, spare_capacity(ready), Some(&at_most)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Obeys commands, gives every descriptor that is ready its turn, and sends what came of it.
+    fn round(&mut self, ready: &mut Vec<epoll::Event>) {
+        self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
+        let reports = self.now >= self.report_at;
+        // Nobody wakes it when the handle is dropped: it looks with every report, however busy it is.
+        if reports || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
+            self.obey();
+        }
+        for event in ready.drain(..) {
+            match event.data.u64() {
+                WAKE_TOKEN => {}
+                token @ PIPE_TOKENS..SERVER_TOKENS => self.turn((token - PIPE_TOKENS) as usize),
+                token => self.server_ready(token, event.flags),
+            }
+        }
+        self.flush();
+        self.news();
+        if reports {
+            self.report();
+        }
+    }
+
+    /// Does what is due whether or not anything comes; when it is to be called again.
+    fn tend(&mut self) -> Mono {
+        let demands_at = self.demands.tend(&self.server, self.now);
+        // Nobody waits for the next event to be told.
+        self.demands();
+        let server_at = self.server.tend(self.now);
+        // It reads from those whose time has run out before it judges them.
+        let named_at = self.take_named().then_some(self.now);
+        [demands_at, server_at, named_at].into_iter().flatten().fold(self.report_at, Mono::min)
     }
 
     fn flush(&mut self) {
@@ -323,3 +344,6 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,18 @@ use crate::zmtp::Access;
 impl Feed {
     /// Lets the server have its turn, and looks at what was subscribed in it.
     pub(super) fn server_ready(&mut self, token: u64, flags: EventFlags) {
+        self.server.ready(token, flags, self.now);
+        self.take_named();
+    }
+
+    /// Looks at what was subscribed lately; whether there was anything.
+    pub(super) fn take_named(&mut self) -> bool {
         let Self { server, demands, now, .. } = self;
-        server.ready(token, flags, *now);
-        for named in server.take_named() {
-            demands.subscribed(&named, server, *now);
+        let named = server.take_named();
+        for named in &named {
+            demands.subscribed(named, server, *now);
         }
+        !named.is_empty()
     }
 
     /// From now on this says who may subscribe and whose subscriptions ask for contracts.

@@ -8,6 +8,8 @@ use super::access::Access;
 
 /// A subscriber that was silent for so long is asked whether it is still there, and has as long again to answer.
 const PING_IDLE_MS: u64 = 30_000;
+/// Frames of subscribers are small: one that takes longer is sent byte by byte to hold the connection.
+const FRAME_TIMEOUT_MS: u64 = 10_000;
 
 /// The server's limits; section `publish` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct ServerConfig {
     pub total_buffer_bytes_max: usize,
     /// A connection that has not finished its handshake by then is closed.
     pub handshake_timeout_ms: u64,
+    /// A subscriber that has begun a frame and not ended it by then is closed.
+    pub frame_timeout_ms: u64,
     /// A subscriber that has taken nothing for this long while ticks were dropped for it is cut.
     pub slow_consumer_ms: u64,
     /// A subscriber of ZMTP 3.1 that was silent for so long is sent a PING, and has as long again to answer.
@@ -38,6 +42,7 @@ impl From<&Publish> for ServerConfig {
             peer_buffer_bytes_max: publish.peer_buffer_bytes_max,
             total_buffer_bytes_max: publish.total_buffer_bytes_max,
             handshake_timeout_ms: publish.handshake_timeout_ms,
+            frame_timeout_ms: FRAME_TIMEOUT_MS,
             slow_consumer_ms: publish.slow_consumer_ms,
             ping_idle_ms: PING_IDLE_MS,
             access: Access::from(publish),

@@ -33,8 +33,8 @@ pub(crate) enum Fault {
     Token,
     #[error("too many wrong tokens came from its address; one more a second is looked at")]
     TokenGuesses,
-    #[error("its token is no longer in publish.tokens")]
-    TokenRevoked,
+    #[error("publish.tokens, publish.anonymous or publish.allow has changed and no longer lets it in")]
+    Revoked,
     #[error("its READY does not hold properties")]
     Metadata,
     #[error("its socket type is {0}; SUB and XSUB may subscribe")]

@@ -34,6 +34,8 @@ pub(crate) enum End {
     Silent,
     /// The peer did not answer a PING.
     Mute,
+    /// The peer began a frame and did not end it in time.
+    Trickles,
     /// The peer took nothing while ticks were dropped for it.
     Slow,
     /// The hub leaves.
@@ -50,6 +52,7 @@ impl fmt::Display for End {
             Self::Crowded => f.write_str("its handshake was not done and others needed its place"),
             Self::Mute => f.write_str("it did not answer a PING"),
             Self::Silent => f.write_str("it was silent for longer than it had promised"),
+            Self::Trickles => f.write_str("it began a frame and did not end it in time"),
             Self::Slow => f.write_str("it took nothing while ticks were dropped for it"),
             Self::Shutdown => f.write_str("the hub leaves"),
         }
@@ -89,6 +92,8 @@ pub(crate) struct Peer {
     pub(crate) token: Option<Token>,
     /// When bytes last came from it.
     pub(crate) heard_at: Mono,
+    /// Since when the frame that it sends now is not whole.
+    pub(crate) in_frame_since: Option<Mono>,
     /// When it last took bytes.
     pub(crate) took_at: Mono,
     /// When it was sent a PING that it has not answered.
@@ -124,6 +129,7 @@ impl Peer {
             accepted_at: now,
             token: None,
             heard_at: now,
+            in_frame_since: None,
             took_at: now,
             pinged_at: None,
             ttl_ms: 0,
@@ -138,18 +144,28 @@ impl Peer {
         }
     }
 
+    /// Bytes came from it, after so many whole frames.
+    pub(crate) fn heard(&mut self, frames_before: u64, now: Mono) {
+        self.heard_at = now;
+        self.pinged_at = None;
+        let since = self.in_frame_since.filter(|_| self.session.frames() == frames_before).unwrap_or(now);
+        self.in_frame_since = self.session.is_in_a_frame().then_some(since);
+    }
+
     /// When something is due for this connection if nothing more happens, and what; the earliest.
     pub(crate) fn due(&self, config: &ServerConfig) -> Option<(Mono, Due)> {
         let is_open = self.session.is_open();
         let handshake = (!is_open).then(|| (self.accepted_at.plus_ms(config.handshake_timeout_ms), End::Handshake));
         let silent = (self.ttl_ms > 0).then(|| (self.heard_at.plus_ms(self.ttl_ms), End::Silent));
         let slow = self.starved_since.map(|since| (since.plus_ms(config.slow_consumer_ms), End::Slow));
+        let in_frame = self.in_frame_since.filter(|_| is_open);
+        let trickles = in_frame.map(|since| (since.plus_ms(config.frame_timeout_ms), End::Trickles));
         // A PING that is still on its way cannot be answered: then the peer is slow at most.
         let pinged = self.pinged_at.filter(|_| self.out.is_empty());
         let mute = pinged.map(|at| (at.plus_ms(config.ping_idle_ms), End::Mute));
         let may_ping = is_open && self.session.knows_heartbeats() && self.pinged_at.is_none() && self.out.is_empty();
         let ping = may_ping.then(|| (self.heard_at.plus_ms(config.ping_idle_ms), Due::Ping));
-        let ends = [handshake, silent, slow, mute].into_iter().flatten().map(|(at, end)| (at, Due::End(end)));
+        let ends = [handshake, silent, slow, trickles, mute].into_iter().flatten().map(|(at, end)| (at, Due::End(end)));
         ends.chain(ping).min_by_key(|(at, _)| *at)
     }
 

@@ -328,11 +328,10 @@ impl Server {
             Err(errno) => return self.end(index, &End::Broken(errno)),
         };
         let was_open = peer.session.is_open();
-        let waited = peer.out.len();
+        let (waited, frames) = (peer.out.len(), peer.session.frames());
         let outcome = self.listen(index, size);
         let Some(peer) = self.peers.get_mut(index) else { return };
-        peer.heard_at = self.now;
-        peer.pinged_at = None;
+        peer.heard(frames, self.now);
         let replied = peer.out.len() - waited;
         self.buffered += replied;
         if let Some((at, _)) = peer.due(&self.config) {
@@ -446,11 +445,8 @@ impl Server {
             self.vitals.peers.fetch_sub(1, Relaxed);
         }
         match why {
-            End::Fault(Fault::Token | Fault::TokenGuesses | Fault::TokenRevoked) => {
-                add(&self.vitals.tokens_refused, 1);
-                add(&self.vitals.peers_refused, 1);
-            }
-            End::Fault(_) | End::Handshake | End::Crowded => add(&self.vitals.peers_refused, 1),
+            End::Fault(Fault::Token | Fault::TokenGuesses) => add(&self.vitals.tokens_refused, 1),
+            End::Fault(_) | End::Handshake | End::Crowded | End::Trickles => add(&self.vitals.peers_refused, 1),
             End::Slow => add(&self.vitals.peers_cut, 1),
             // Somebody looked whether the port is open: no event.
             End::Left | End::Broken(_) if !is_open => return,

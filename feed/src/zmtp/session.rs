@@ -48,13 +48,15 @@ pub(crate) struct Session {
     offer: Offer,
     stage: Stage,
     knows_heartbeats: bool,
+    /// Whole frames so far, the greeting among them.
+    frames: u64,
     /// The head of a greeting or frame whose rest has not come yet.
     unfinished: Vec<u8>,
 }
 
 impl Session {
     pub(crate) const fn new(offer: Offer) -> Self {
-        Self { offer, stage: Stage::Greeting, knows_heartbeats: false, unfinished: Vec::new() }
+        Self { offer, stage: Stage::Greeting, knows_heartbeats: false, frames: 0, unfinished: Vec::new() }
     }
 
     /// The mechanisms that the peer may choose from.
@@ -65,6 +67,16 @@ impl Session {
     /// Whether a PING would be understood.
     pub(crate) const fn knows_heartbeats(&self) -> bool {
         self.knows_heartbeats
+    }
+
+    /// Whole frames so far, the greeting among them.
+    pub(crate) const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether a frame has begun whose rest has not come.
+    pub(crate) const fn is_in_a_frame(&self) -> bool {
+        !self.unfinished.is_empty()
     }
 
     /// Whether the handshake is done.
@@ -111,10 +123,12 @@ impl Session {
                 Mechanism::Plain => Stage::Hello,
             };
             on_event(Event::Greeted(greeted.mechanism))?;
+            self.frames += 1;
             used = GREETING_BYTES;
         }
         while let Some((frame, size)) = frame::first(&bytes[used..])? {
             used += size;
+            self.frames += 1;
             if self.stage == Stage::Open {
                 Self::traffic(frame, on_event)?;
             } else {

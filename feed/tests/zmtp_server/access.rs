@@ -47,6 +47,7 @@ fn without_the_token_nobody_subscribes() {
         assert_eq!(Client::guess(hub.address, wrong).as_deref(), Some(&b"\x04\x09^RROR\x03400"[..]), "{wrong:?}");
     }
     hub.wait_for("tokens_refused", |v| &v.tokens_refused, 4);
+    assert_eq!(hub.vitals.peers_refused.load(Relaxed), 0, "each refusal is counted once");
     for opening in [
         [greeting(3, 1, b"NULL"), ready("SUB")].concat(),
         [greeting(3, 1, b"PLAIN"), initiate()].concat(),
@@ -59,7 +60,8 @@ fn without_the_token_nobody_subscribes() {
         client.expect_greeting_of(b"PLAIN");
         client.closed();
     }
-    assert_eq!(hub.vitals.peers.load(Relaxed), 0);
+    hub.wait_for("peers_refused", |v| &v.peers_refused, 5);
+    assert_eq!((hub.vitals.peers.load(Relaxed), hub.vitals.tokens_refused.load(Relaxed)), (0, 4));
 }
 
 #[test]

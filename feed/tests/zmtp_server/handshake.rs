@@ -1,8 +1,10 @@
 //! Greeting, handshake, heartbeats, and how many may connect.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use mdhub_feed::zmtp::ServerConfig;
 
-use crate::client::{Client, command, greeting, ping, ready};
+use crate::client::{Client, command, frame, greeting, ping, ready};
 use crate::hub::{Hub, config, mono};
 
 #[test]
@@ -79,6 +81,54 @@ fn a_slow_loris_is_cut_in_time_and_hinders_nobody() {
     hub.wait_for("peers_refused", |v| &v.peers_refused, 3);
     hub.publish("a.SSE", b"1");
     assert_eq!(healthy.message()[1], b"1");
+}
+
+/// One byte now and then is traffic, but no handshake.
+#[test]
+fn a_handshake_that_trickles_is_cut_as_if_it_were_silent() {
+    let hub = Hub::start(ServerConfig { handshake_timeout_ms: 500, ..config() });
+    let bytes = [greeting(3, 1, b"NULL"), ready("SUB")].concat();
+    let mut trickling = Client::dial(hub.address);
+    let (began, until) = (mono(), mono().plus_ms(10_000));
+    let mut sent = 0;
+    while hub.vitals.peers_refused.load(Relaxed) == 0 {
+        assert!(mono() < until, "it is never cut: {sent} bytes");
+        // Slower than would end it in time.
+        if sent < bytes.len() - 1 && mono().ms_since(began) >= 20 * sent as u64 {
+            trickling.try_send(&bytes[sent..=sent]);
+            sent += 1;
+        }
+        std::thread::yield_now();
+    }
+    assert!(sent > 10, "only {sent} bytes were sent: this says little");
+    trickling.closed();
+}
+
+#[test]
+fn a_frame_that_trickles_is_cut_and_many_that_are_each_cut_in_two_are_not() {
+    let hub = Hub::start(ServerConfig { frame_timeout_ms: 500, ..config() });
+    let (mut trickling, mut torn) = (Client::connect(hub.address), Client::connect(hub.address));
+    let endless = frame(0, &[7; 4_000]);
+    let subscription = command("SUBSCRIBE", b"rb2701.SHFE");
+    let (head, tail) = subscription.split_at(5);
+    let (began, until) = (mono(), mono().plus_ms(20_000));
+    torn.send(head);
+    let (mut sent, mut turns) = (0, 0);
+    // It goes on well after the other one is gone: never is all whole that was sent.
+    while hub.vitals.peers_refused.load(Relaxed) == 0 || mono().ms_since(began) < 2_000 {
+        assert!(mono() < until, "it is never cut: {sent} bytes");
+        if mono().ms_since(began) >= 20 * turns {
+            trickling.try_send(&endless[sent..=sent]);
+            torn.send(&[tail, head].concat());
+            (sent, turns) = (sent + 1, turns + 1);
+        }
+        std::thread::yield_now();
+    }
+    assert!(sent > 10, "only {sent} bytes were sent: this says little");
+    trickling.closed();
+    torn.send(tail);
+    torn.sync();
+    assert_eq!(hub.vitals.peers_refused.load(Relaxed), 1);
 }
 
 #[test]

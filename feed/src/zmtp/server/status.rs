@@ -54,7 +54,7 @@ impl Server {
         for index in self.peers.indices() {
             let Some(peer) = self.peers.get(index).filter(|peer| peer.session.is_open()) else { continue };
             if !self.config.access.keeps(peer.token.as_ref(), peer.address.ip()) {
-                self.end(index, &End::Fault(Fault::TokenRevoked));
+                self.end(index, &End::Fault(Fault::Revoked));
             }
         }
     }

@@ -1,0 +1,100 @@
+//! The thread's loop, turn by turn, with a clock that the test sets.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use mdhub_spec::settings::{Endpoint, Publish};
+
+use super::*;
+use crate::engine::EngineConfig;
+
+/// Greeting and READY of a subscriber.
+fn opening() -> Vec<u8> {
+    let mut bytes = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\x01NULL".to_vec();
+    bytes.resize(64, 0);
+    bytes.extend(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB");
+    bytes
+}
+
+struct Loop {
+    feed: Feed,
+    ready: Vec<epoll::Event>,
+    events: Receiver<FeedEvent>,
+    _commands: SyncSender<FeedCommand>,
+}
+
+impl Loop {
+    fn new() -> Self {
+        let listen = Endpoint(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let publish = Publish { listen, recent_bytes: 1 << 20, ..Publish::default() };
+        let (commands, queue) = sync_channel(1);
+        let (sender, events) = sync_channel(100);
+        let config = FeedConfig { publish, engine: EngineConfig::new(1) };
+        let feed = Feed::new(config, queue, Box::new(move |event| sender.try_send(event).is_ok())).expect("starts");
+        Self { feed, ready: Vec::with_capacity(EPOLL_EVENTS), events, _commands: commands }
+    }
+
+    /// Waits until something is ready.
+    fn wait(&mut self) {
+        self.ready.clear();
+        self.feed.wait(Duration::from_secs(10), &mut self.ready).expect("waits");
+        assert!(!self.ready.is_empty(), "nothing comes");
+    }
+
+    /// Rounds until somebody is connected.
+    fn until_connected(&mut self) {
+        while self.feed.vitals.peers.load(Relaxed) == 0 {
+            self.wait();
+            self.feed.round(&mut self.ready);
+        }
+    }
+
+    /// Lets it do all that is due by then, and no report for a while.
+    fn settled_at(&mut self, now: Mono) {
+        self.feed.now = now;
+        self.feed.report_at = now.plus_ms(60_000);
+        let turns = (0..1_000).take_while(|_| self.feed.tend() <= now).count();
+        assert!(turns < 1_000, "it never rests");
+        self.demands();
+    }
+
+    fn demands(&self) -> Vec<Vec<String>> {
+        let names = |event| match event {
+            FeedEvent::Demands(contracts) => Some(contracts.iter().map(|c| c.vt_symbol()).collect()),
+            _ => None,
+        };
+        self.events.try_iter().filter_map(names).collect()
+    }
+}
+
+/// Level-triggered epoll would tell of it in the next round; but it has been read, so there is nothing to tell.
+#[test]
+fn a_contract_that_was_read_from_a_peer_whose_time_was_up_is_demanded_before_the_feed_sleeps() {
+    let mut one = Loop::new();
+    let mut peer = TcpStream::connect(one.feed.server.local_addr()).expect("connects");
+    peer.write_all(&opening()).expect("sends");
+    one.until_connected();
+    let began = one.feed.now;
+    one.settled_at(began.plus_ms(10_000));
+
+    peer.write_all(b"\x04\x15\x09SUBSCRIBEag2702.SHFE").expect("sends");
+    one.wait();
+    one.feed.now = began.plus_ms(40_000);
+    let turns = (0..1_000).take_while(|_| one.feed.tend() <= one.feed.now).count();
+    assert_eq!(one.demands(), [["ag2702.SHFE"]], "after {turns} turns");
+}
+
+#[test]
+fn what_is_demanded_is_told_in_the_same_round() {
+    let mut one = Loop::new();
+    let mut peer = TcpStream::connect(one.feed.server.local_addr()).expect("connects");
+    peer.write_all(&opening()).expect("sends");
+    one.until_connected();
+    one.settled_at(one.feed.now.plus_ms(10_000));
+    peer.write_all(b"\x04\x15\x09SUBSCRIBEag2702.SHFE").expect("sends");
+    one.wait();
+    one.feed.round(&mut one.ready);
+    one.feed.tend();
+    assert_eq!(one.demands(), [["ag2702.SHFE"]]);
+}
