@@ -1,7 +1,9 @@
 //! The one thread of the feed: epoll over tick pipes, subscribers and an eventfd for commands.
 //!
-//! A round: wait; obey commands; let every descriptor that is ready have one bounded turn; flush. So no source starves
-//! another, and a batch of ticks costs a subscriber one system call.
+//! A round: wait; obey commands; let every tick pipe that is ready have one bounded turn; flush; then let a few of the
+//! subscribers that have something to say. So no source starves another, a batch of ticks costs a subscriber one system
+//! call, and ticks wait for no more than a few subscribers, however many talk. Subscribers have an epoll of their own for
+//! that: in a common one a tick pipe would stand in line behind all of them.
 
 mod bulletin;
 mod demand;
@@ -43,6 +45,8 @@ const COMMANDS_MAX: usize = 256;
 const PIPES_MAX: usize = 2 * SOURCES_MAX;
 /// Most events taken from epoll at once.
 const EPOLL_EVENTS: usize = 256;
+/// Most subscribers that have their turn in a round.
+const PEERS_A_ROUND: usize = 4;
 /// At least this often what was published is sent, however much input waits.
 const TICKS_A_FLUSH: usize = 64;
 /// The thread beats, and reports its pipes, at least this often.
@@ -50,7 +54,7 @@ const BEAT_MS: u64 = 1_000;
 
 const WAKE_TOKEN: u64 = 0;
 const PIPE_TOKENS: u64 = 1;
-const SERVER_TOKENS: u64 = 1 << 32;
+const SERVER_TOKEN: u64 = u64::MAX;
 
 /// Where [`FeedEvent`]s go; says whether there was room.
 pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
@@ -77,6 +81,18 @@ struct Attached {
     source: Source,
 }
 
+/// What epoll says is ready.
+struct Ready {
+    all: Vec<epoll::Event>,
+    peers: Vec<epoll::Event>,
+}
+
+impl Ready {
+    fn new() -> Self {
+        Self { all: Vec::with_capacity(EPOLL_EVENTS), peers: Vec::with_capacity(PEERS_A_ROUND) }
+    }
+}
+
 struct Feed {
     engine: Engine,
     /// The hub's start.
@@ -87,7 +103,9 @@ struct Feed {
     /// Whether control was last told of any demand.
     demanded: bool,
     bulletin: Bulletin,
-    epoll: Arc<OwnedFd>,
+    epoll: OwnedFd,
+    /// Of the listener and the subscribers.
+    peers: Arc<OwnedFd>,
     wake: Arc<OwnedFd>,
     queue: Receiver<FeedCommand>,
     events: EventSink,
@@ -106,10 +124,12 @@ impl Feed {
     fn new(config: FeedConfig, queue: Receiver<FeedCommand>, events: EventSink) -> io::Result<Self> {
         let vitals = Arc::new(FeedVitals::default());
         let mut server = Server::bind(ServerConfig::from(&config.publish), Arc::clone(&vitals))?;
-        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        epoll::add(&*epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
-        server.register(Arc::clone(&epoll), SERVER_TOKENS)?;
+        epoll::add(&epoll, &*wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
+        let peers = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
+        epoll::add(&epoll, &*peers, EventData::new_u64(SERVER_TOKEN), EventFlags::IN)?;
+        server.register(Arc::clone(&peers), 0)?;
         server.send_snapshots(snapshot::mark);
         let now = mono();
         vitals.beat_mono_ns.store(now.0, Relaxed);
@@ -122,6 +142,7 @@ impl Feed {
             engine: Engine::new(config.engine),
             server,
             epoll,
+            peers,
             wake,
             queue,
             events,
@@ -135,7 +156,7 @@ impl Feed {
     }
 
     fn run(mut self) {
-        let mut ready: Vec<epoll::Event> = Vec::with_capacity(EPOLL_EVENTS);
+        let mut ready = Ready::new();
         while !self.is_ending {
             let wait = self.now.until(self.tend());
             if let Err(errno) = self.wait(wait, &mut ready) {
@@ -148,31 +169,35 @@ impl Feed {
         self.server.close();
     }
 
-    fn wait(&self, at_most: Duration, ready: &mut Vec<epoll::Event>) -> Result<(), Errno> {
+    fn wait(&self, at_most: Duration, ready: &mut Ready) -> Result<(), Errno> {
         let at_most = Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: at_most.subsec_nanos().into() };
         count(&self.vitals.waits);
-        match epoll::wait(&*self.epoll, spare_capacity(ready), Some(&at_most)) {
+        match epoll::wait(&self.epoll, spare_capacity(&mut ready.all), Some(&at_most)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno),
         }
     }
 
-    /// Obeys commands, gives every descriptor that is ready its turn, and sends what came of it.
-    fn round(&mut self, ready: &mut Vec<epoll::Event>) {
+    /// Obeys commands, gives what is ready its turn, and sends what came of it.
+    fn round(&mut self, ready: &mut Ready) {
         self.vitals.beat_mono_ns.store(self.now.0, Relaxed);
         let reports = self.now >= self.report_at;
         // Nobody wakes it when the handle is dropped: it looks with every report, however busy it is.
-        if reports || ready.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
+        if reports || ready.all.iter().any(|event| event.data.u64() == WAKE_TOKEN) {
             self.obey();
         }
-        for event in ready.drain(..) {
+        let mut peers_are_ready = false;
+        for event in ready.all.drain(..) {
             match event.data.u64() {
                 WAKE_TOKEN => {}
-                token @ PIPE_TOKENS..SERVER_TOKENS => self.turn((token - PIPE_TOKENS) as usize),
-                token => self.server_ready(token, event.flags),
+                SERVER_TOKEN => peers_are_ready = true,
+                token => self.turn((token - PIPE_TOKENS) as usize),
             }
         }
         self.flush();
+        if peers_are_ready {
+            self.listen(&mut ready.peers);
+        }
         self.news();
         if reports {
             self.report();
@@ -249,7 +274,7 @@ impl Feed {
         let index = self.pipes.iter().position(Option::is_none).unwrap_or(self.pipes.len());
         let token = EventData::new_u64(PIPE_TOKENS + index as u64);
         let added = if index < PIPES_MAX {
-            epoll::add(&*self.epoll, attached.pipe.fd(), token, EventFlags::IN).map_err(|errno| errno.to_string())
+            epoll::add(&self.epoll, attached.pipe.fd(), token, EventFlags::IN).map_err(|errno| errno.to_string())
         } else {
             Err(format!("{PIPES_MAX} pipes are read already"))
         };
@@ -302,7 +327,7 @@ impl Feed {
         let Some(Attached { incarnation, account, pipe, .. }) = self.pipes.get_mut(index).and_then(Option::take) else {
             return;
         };
-        if let Err(errno) = epoll::delete(&*self.epoll, pipe.fd()) {
+        if let Err(errno) = epoll::delete(&self.epoll, pipe.fd()) {
             tracing::warn!(%incarnation, "epoll did not know its tick pipe: {errno}");
         }
         // Whoever hears of the end finds the pipe closed.

@@ -6,18 +6,30 @@ use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::{FeedEvent, RecentQuery, RecentTicks};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::settings::Publish;
-use rustix::event::epoll::EventFlags;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 
 use super::Feed;
 use super::bulletin::{ContractChange, Heartbeat, SourceChange};
 use super::demand::State;
 use crate::clock::real_ns;
+use crate::vitals::count;
 use crate::zmtp::Access;
 
 impl Feed {
-    /// Lets the server have its turn, and looks at what was subscribed in it.
-    pub(super) fn server_ready(&mut self, token: u64, flags: EventFlags) {
-        self.server.ready(token, flags, self.now);
+    /// Lets some subscribers have their turn, and looks at what they subscribed.
+    pub(super) fn listen(&mut self, ready: &mut Vec<epoll::Event>) {
+        count(&self.vitals.waits);
+        if let Err(errno) = epoll::wait(&*self.peers, spare_capacity(ready), Some(&Timespec::default())) {
+            if errno != Errno::INTR {
+                tracing::error!("the feed cannot hear its subscribers: {errno}");
+            }
+            return;
+        }
+        for event in ready.drain(..) {
+            self.server.ready(event.data.u64(), event.flags, self.now);
+        }
         self.take_named();
     }
 

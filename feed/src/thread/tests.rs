@@ -19,7 +19,7 @@ fn opening() -> Vec<u8> {
 
 struct Loop {
     feed: Feed,
-    ready: Vec<epoll::Event>,
+    ready: Ready,
     events: Receiver<FeedEvent>,
     _commands: SyncSender<FeedCommand>,
 }
@@ -32,14 +32,14 @@ impl Loop {
         let (sender, events) = sync_channel(100);
         let config = FeedConfig { publish, engine: EngineConfig::new(1) };
         let feed = Feed::new(config, queue, Box::new(move |event| sender.try_send(event).is_ok())).expect("starts");
-        Self { feed, ready: Vec::with_capacity(EPOLL_EVENTS), events, _commands: commands }
+        Self { feed, ready: Ready::new(), events, _commands: commands }
     }
 
     /// Waits until something is ready.
     fn wait(&mut self) {
-        self.ready.clear();
+        self.ready.all.clear();
         self.feed.wait(Duration::from_secs(10), &mut self.ready).expect("waits");
-        assert!(!self.ready.is_empty(), "nothing comes");
+        assert!(!self.ready.all.is_empty(), "nothing comes");
     }
 
     /// Rounds until somebody is connected.

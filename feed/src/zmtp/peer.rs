@@ -196,11 +196,12 @@ impl Peer {
 pub(crate) struct Peers {
     slots: Vec<Option<Peer>>,
     free: Vec<u32>,
+    count: usize,
 }
 
 impl Peers {
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.count
     }
 
     /// One past the largest index in use.
@@ -209,6 +210,7 @@ impl Peers {
     }
 
     pub(crate) fn insert(&mut self, peer: Peer) -> u32 {
+        self.count += 1;
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(peer);
             return index;
@@ -225,9 +227,15 @@ impl Peers {
         self.slots.get_mut(index as usize)?.as_mut()
     }
 
+    /// Takes a peer out. Nobody gets its index before it is [released](Self::release).
     pub(crate) fn remove(&mut self, index: u32) -> Option<Peer> {
         let peer = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(index);
+        self.count -= 1;
         Some(peer)
+    }
+
+    /// Nothing is known any more of whoever had this index.
+    pub(crate) fn release(&mut self, index: u32) {
+        self.free.push(index);
     }
 }

@@ -35,7 +35,11 @@ use super::topics::{TopicId, Topics};
 pub use status::{Named, PeerRef};
 
 /// Most bytes read from one peer in one turn.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 4 * 1024;
+/// Most connections whose time is up that are looked at in one turn.
+const DUE_A_TURN: usize = 16;
+/// Most subscriptions of those who are gone that are forgotten in one turn.
+const FORGOTTEN_A_TURN: usize = 256;
 /// PONGs may go this far beyond a peer's budget: a subscriber that lags is not to be thought dead.
 const PONG_RESERVE_BYTES: usize = 4 * 1024;
 /// A server that closes reads this often from a peer: with bytes unread, closing would be a reset, which takes from the peer
@@ -74,6 +78,8 @@ pub struct Server {
     peers: Peers,
     /// Connections so far.
     serial: u64,
+    /// Who is gone, and whose subscriptions are not all forgotten.
+    leaving: VecDeque<u32>,
     /// Unfinished handshakes, oldest first, and some that are done: index and serial.
     handshakes: VecDeque<(u32, u64)>,
     guesses: Guesses,
@@ -119,6 +125,7 @@ impl Server {
             accept_again_at: None,
             peers: Peers::default(),
             serial: 0,
+            leaving: VecDeque::new(),
             handshakes: VecDeque::new(),
             guesses: Guesses::default(),
             subscriptions: Subscriptions::new(),
@@ -251,12 +258,24 @@ impl Server {
         if self.next_deadline.is_some_and(|at| at <= now) {
             self.deadlines();
         }
+        self.forget();
         self.vitals.waiting_bytes.store(self.buffered as u64, Relaxed);
         self.vitals.subscriptions.store(self.subscriptions.len() as u64, Relaxed);
-        if self.scanning.is_empty() {
-            return self.next_deadline;
+        let snapshots_at = (!self.scanning.is_empty()).then(|| self.snapshots_at.max(now));
+        let forget_at = (!self.leaving.is_empty()).then_some(now);
+        [self.next_deadline, snapshots_at, forget_at].into_iter().flatten().min()
+    }
+
+    /// Forgets some of what those subscribed who are gone.
+    fn forget(&mut self) {
+        let mut limit = FORGOTTEN_A_TURN;
+        while let Some(index) = self.leaving.front().copied() {
+            if !self.subscriptions.forget(index, &mut limit) {
+                return;
+            }
+            self.leaving.pop_front();
+            self.peers.release(index);
         }
-        Some(earlier(self.next_deadline, self.snapshots_at.max(now)).unwrap_or(now))
     }
 
     fn deadlines(&mut self) {
@@ -265,8 +284,15 @@ impl Server {
             self.watch_listener(EventFlags::IN);
         }
         let mut next = self.accept_again_at;
+        let mut looked_at = 0;
         for index in self.peers.indices() {
             if self.is_due(index) {
+                if looked_at == DUE_A_TURN {
+                    // The others have their turn after the ticks.
+                    next = Some(self.now);
+                    break;
+                }
+                looked_at += 1;
                 // If this thread was late, the peer may have spoken or made room long ago: look before judging.
                 self.read(index);
                 self.write(index);
@@ -434,7 +460,7 @@ impl Server {
     fn end(&mut self, index: u32, why: &End) {
         let Some(mut peer) = self.peers.remove(index) else { return };
         let subscriptions = self.subscriptions.of_peer(index);
-        self.subscriptions.remove_peer(index);
+        self.leaving.push_back(index);
         self.tell_fault(&mut peer, why);
         let waiting_bytes = peer.out.len();
         self.buffered -= waiting_bytes;

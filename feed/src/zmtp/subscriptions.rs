@@ -5,6 +5,7 @@
 //! known prefix is seen by every topic at once, and one of a new prefix costs each topic a few look-ups when it next ticks.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::fault::Fault;
@@ -20,6 +21,40 @@ pub(crate) const SUBSCRIPTIONS_MAX: usize = 500_000;
 /// everything wants every tick.
 pub(crate) const NEWS: &[u8] = b"_hub";
 
+/// Tables that prefixes are spread over.
+const TABLES: usize = 256;
+
+/// The place of each prefix, in many small tables: a large one holds up ticks for tens of milliseconds when it grows.
+#[derive(Debug)]
+struct Places {
+    hasher: RandomState,
+    tables: Vec<HashMap<Arc<[u8]>, u32>>,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self { hasher: RandomState::new(), tables: vec![HashMap::new(); TABLES] }
+    }
+
+    fn table(&self, prefix: &[u8]) -> usize {
+        self.hasher.hash_one(prefix) as usize % TABLES
+    }
+
+    fn get(&self, prefix: &[u8]) -> Option<u32> {
+        self.tables[self.table(prefix)].get(prefix).copied()
+    }
+
+    fn insert(&mut self, prefix: Arc<[u8]>, place: u32) {
+        let table = self.table(&prefix);
+        self.tables[table].insert(prefix, place);
+    }
+
+    fn remove(&mut self, prefix: &[u8]) {
+        let table = self.table(prefix);
+        self.tables[table].remove(prefix);
+    }
+}
+
 /// A prefix that somebody subscribed; its place is used again when nobody does any more.
 #[derive(Debug)]
 struct Prefix {
@@ -32,7 +67,7 @@ struct Prefix {
 pub(crate) struct Subscriptions {
     prefixes: Vec<Option<Prefix>>,
     free: Vec<u32>,
-    places: HashMap<Arc<[u8]>, u32>,
+    places: Places,
     /// By peer: how often it subscribed each prefix. 37/ZMTP: two SUBSCRIBE of one prefix take two CANCEL to undo.
     peers: Vec<HashMap<u32, u32>>,
     /// How many different prefixes there are of each length.
@@ -46,7 +81,7 @@ impl Subscriptions {
         Self {
             prefixes: Vec::new(),
             free: Vec::new(),
-            places: HashMap::new(),
+            places: Places::new(),
             peers: Vec::new(),
             lengths: vec![0; PREFIX_BYTES_MAX + 1],
             count: 0,
@@ -72,12 +107,12 @@ impl Subscriptions {
     /// Whether this peer has subscribed this very prefix.
     pub(crate) fn has(&self, peer: u32, prefix: &[u8]) -> bool {
         let place = self.places.get(prefix);
-        place.is_some_and(|place| self.peers.get(peer as usize).is_some_and(|own| own.contains_key(place)))
+        place.is_some_and(|place| self.peers.get(peer as usize).is_some_and(|own| own.contains_key(&place)))
     }
 
     /// The peers that subscribed this very prefix.
     pub(crate) fn exactly(&self, prefix: &[u8]) -> &[u32] {
-        self.places.get(prefix).map_or(&[], |place| self.peers_of(*place))
+        self.places.get(prefix).map_or(&[], |place| self.peers_of(place))
     }
 
     /// The prefixes at the places from `from` on, at most `limit` places; nothing when no place is left.
@@ -99,7 +134,7 @@ impl Subscriptions {
         if self.peers.len() <= at {
             self.peers.resize_with(at + 1, HashMap::new);
         }
-        let known = self.places.get(prefix).copied();
+        let known = self.places.get(prefix);
         if let Some(times) = known.and_then(|place| self.peers[at].get_mut(&place)) {
             *times = times.saturating_add(1);
             return Ok(());
@@ -136,7 +171,7 @@ impl Subscriptions {
 
     /// Takes one subscription back; one that does not exist is ignored. Says whether it was the peer's last of this prefix.
     pub(crate) fn cancel(&mut self, peer: u32, prefix: &[u8]) -> bool {
-        let Some(place) = self.places.get(prefix).copied() else { return false };
+        let Some(place) = self.places.get(prefix) else { return false };
         let Some(own) = self.peers.get_mut(peer as usize) else { return false };
         let Some(times) = own.get_mut(&place) else { return false };
         *times -= 1;
@@ -148,12 +183,25 @@ impl Subscriptions {
         true
     }
 
-    /// Forgets a peer; its index may be given to another.
-    pub(crate) fn remove_peer(&mut self, peer: u32) {
-        let Some(own) = self.peers.get_mut(peer as usize).map(std::mem::take) else { return };
-        for place in own.into_keys() {
+    /// Forgets some of what a peer subscribed, and takes as many from `limit`. Whether nothing is left: then its index may
+    /// be given to another.
+    pub(crate) fn forget(&mut self, peer: u32, limit: &mut usize) -> bool {
+        let Some(own) = self.peers.get_mut(peer as usize) else { return true };
+        if own.len() <= *limit {
+            *limit -= own.len();
+            for place in std::mem::take(own).into_keys() {
+                self.unlink(peer, place);
+            }
+            return true;
+        }
+        let places: Vec<u32> = own.keys().take(std::mem::take(limit)).copied().collect();
+        for place in &places {
+            own.remove(place);
+        }
+        for place in places {
             self.unlink(peer, place);
         }
+        false
     }
 
     fn unlink(&mut self, peer: u32, place: u32) {
@@ -192,6 +240,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn remove_peer(subscriptions: &mut Subscriptions, peer: u32) {
+        assert!(subscriptions.forget(peer, &mut usize::MAX.clone()), "there is no limit");
+    }
 
     fn matched(subscriptions: &Subscriptions, topic: &[u8]) -> Vec<u32> {
         let mut places = vec![99];
@@ -234,8 +286,28 @@ mod tests {
         let shape = s.shape();
         assert_eq!(s.subscribe(501, b"one more"), Err(Fault::Subscriptions));
         assert_eq!((s.shape(), s.of_peer(501), s.of_peer(1), s.len()), (shape, 0, 3_000, SUBSCRIPTIONS_MAX));
-        s.remove_peer(1);
+        remove_peer(&mut s, 1);
         assert_eq!(s.subscribe(501, b"one more"), Ok(()));
+    }
+
+    #[test]
+    fn a_peer_that_leaves_is_forgotten_a_little_at_a_time() {
+        let mut s = Subscriptions::new();
+        for n in 0..1_000u32 {
+            s.subscribe(0, &n.to_be_bytes()).expect("within limits");
+        }
+        s.subscribe(1, b"x").expect("within limits");
+        let mut left = Vec::new();
+        loop {
+            let mut limit = 300;
+            let is_over = s.forget(0, &mut limit);
+            left.push((s.len(), limit));
+            if is_over {
+                break;
+            }
+        }
+        assert_eq!(left, [(701, 0), (401, 0), (101, 0), (1, 200)]);
+        assert!(s.forget(7, &mut 0) && s.forget(0, &mut 0) && !s.forget(1, &mut 0));
     }
 
     #[test]
@@ -304,7 +376,7 @@ mod tests {
                         }
                     }
                     Step::Remove(peer) => {
-                        s.remove_peer(peer);
+                        remove_peer(&mut s, peer);
                         list.retain(|(p, _)| *p != peer);
                     }
                 }
@@ -318,9 +390,9 @@ mod tests {
                 prop_assert_eq!(matched(&s, &topic), expected);
             }
             for peer in 0..5 {
-                s.remove_peer(peer);
+                remove_peer(&mut s, peer);
             }
-            prop_assert_eq!((s.places.len(), s.count, s.lengths.iter().sum::<u32>()), (0, 0, 0));
+            prop_assert_eq!((s.places.tables.iter().map(HashMap::len).sum::<usize>(), s.count, s.lengths.iter().sum::<u32>()), (0, 0, 0));
             prop_assert_eq!(s.free.len(), s.prefixes.len());
         }
     }

@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(peers(&mut topics, id, &subscriptions), [4, 5]);
         subscriptions.cancel(4, b"rb");
         assert_eq!(peers(&mut topics, id, &subscriptions), [5]);
-        subscriptions.remove_peer(5);
+        assert!(subscriptions.forget(5, &mut 1));
         subscriptions.subscribe(6, b"x").expect("within limits");
         assert!(peers(&mut topics, id, &subscriptions).is_empty());
         assert_eq!(topics.get(id).map(|t| &*t.head), Some(&b"\x01\x0brb2701.SHFE"[..]));

@@ -217,6 +217,24 @@ impl Client {
         }
     }
 
+    /// Reads until it has said this, or has closed the connection; whether it said it.
+    pub(crate) fn closes_or_says(&mut self, last: &[u8]) -> bool {
+        let mut chunk = [0; 256];
+        while !self.read.ends_with(last) {
+            match self.stream.read(&mut chunk).unwrap_or(0) {
+                0 => return false,
+                size => self.read.extend(&chunk[..size]),
+            }
+        }
+        true
+    }
+
+    /// The connection, for who reads it in its own way.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        assert!(self.read.is_empty(), "something was read already");
+        self.stream
+    }
+
     /// Leaves with a reset, so that thousands of clients use up no ports.
     pub(crate) fn abort(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).expect("lingers not");

@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
-mod attacks;
-#[cfg(test)]
 mod budget;
 #[cfg(test)]
+#[expect(dead_code, reason = "written for all tests with a bare client")]
 mod client;
+#[cfg(test)]
+mod crowd;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::client::{Client, command};
 use crate::hub::{Hub, config, mono};
 
-pub(crate) fn allow_descriptors() {
+fn allow_descriptors() {
     let given = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given }).expect("raises the soft limit");
 }

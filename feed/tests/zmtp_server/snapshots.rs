@@ -122,6 +122,45 @@ fn snapshots_are_paced_and_a_live_tick_cancels_its_topics() {
     assert_eq!((flagged, hub.vitals.snapshots.load(Relaxed)), (before, before));
 }
 
+/// However many newcomers do not read: of what may wait for all of them, half is left for ticks.
+#[test]
+fn snapshots_leave_half_of_all_budgets_to_ticks() {
+    const TOTAL: usize = 1024 * 1024;
+    const SIZE: usize = 8_000;
+    let hub = start(ServerConfig {
+        peer_buffer_bytes_max: TOTAL,
+        total_buffer_bytes_max: TOTAL,
+        slow_consumer_ms: 60_000,
+        ..config()
+    });
+    hub.run(move |server| {
+        for n in 0..2_000 {
+            let topic = server.topic(&format!("t{n:04}"));
+            server.publish(topic, &[2; SIZE]);
+        }
+    });
+    let mut healthy = Client::connect(hub.address);
+    healthy.subscribe("live");
+    let mut newcomers: Vec<Client> = (0..4).map(|_| Client::connect(hub.address)).collect();
+    for newcomer in &mut newcomers {
+        newcomer.send(&command("SUBSCRIBE", b"t"));
+    }
+    let (mut before, mut unchanged) = (0, 0);
+    let deadline = mono().plus_ms(20_000);
+    while unchanged < 200 {
+        hub.run(|_| {});
+        let now = hub.vitals.snapshots.load(Relaxed);
+        unchanged = if now == before && now > 0 { unchanged + 1 } else { 0 };
+        before = now;
+        assert!(mono() < deadline, "{:?}", hub.vitals);
+    }
+    let waiting = hub.vitals.waiting_bytes.load(Relaxed) as usize;
+    assert!((TOTAL / 4..=TOTAL / 2).contains(&waiting), "{waiting} bytes wait");
+    hub.publish("live", &[4; SIZE]);
+    assert_eq!(healthy.message(), message("live", &[4; SIZE]));
+    assert_eq!(hub.vitals.dropped.load(Relaxed), 0);
+}
+
 #[test]
 fn a_newcomer_that_reads_gets_twenty_thousand() {
     const TOPICS: usize = 20_000;

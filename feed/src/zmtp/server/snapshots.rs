@@ -10,9 +10,9 @@ use crate::zmtp::subscriptions::PEER_SUBSCRIPTIONS_MAX;
 use crate::zmtp::topics::TopicId;
 
 /// Most snapshots sent in one turn, over all peers.
-const SNAPSHOTS_A_TURN: usize = 64;
+const SNAPSHOTS_A_TURN: usize = 16;
 /// Most topics looked at for them.
-const TOPICS_A_TURN: usize = 1_024;
+const TOPICS_A_TURN: usize = 256;
 /// When what waits for all peers leaves no room, snapshots rest so long.
 const PAUSE_MS: u64 = 50;
 
