@@ -9,15 +9,18 @@
 mod control;
 mod deliveries;
 mod desired;
+mod hooks;
 mod last;
 mod late;
 mod market;
 mod outbox;
 mod pipes;
+mod reload;
 mod slots;
 mod status;
 mod vitals;
 mod watch;
+mod watchdog;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -35,8 +38,10 @@ use mdhub_spec::time::Mono;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as tokio_watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::cli::RunArgs;
@@ -46,6 +51,8 @@ use crate::settings_file::{self, LoadedSettings};
 use crate::{Failure, logging, say};
 
 use self::control::{Control, Key};
+use self::outbox::Outbox;
+use self::watchdog::{Watchdog, Watched};
 
 /// Feed events that may wait for control. A lost one is made good by the feed's report a second later.
 const FEED_EVENTS_WAITING_MAX: usize = 1_024;
@@ -53,8 +60,8 @@ const FEED_EVENTS_WAITING_MAX: usize = 1_024;
 /// Descriptors that the hub allows itself: ten thousand subscribers, and much to spare.
 const DESCRIPTORS_MAX: u64 = 65_536;
 
-/// The feed thread is called stale when its last beat is older than this.
-const BEAT_AGE_MS_MAX: u64 = 10_000;
+/// At the hub's end, what has no part in the workers' end has so long.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Where a running hub answers.
 #[derive(Debug, Clone, Copy)]
@@ -87,12 +94,13 @@ pub(crate) async fn run(
     _lock: File,
     started: impl FnOnce(&Addresses) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let _log = logging::start(&loaded.settings.logging)?;
+    let log = logging::start(&loaded.settings.logging)?;
     let mut ends = Ends::listen()?;
     guard_memory();
     allow_descriptors();
     let database = data.database_url(loaded.settings.database.url.as_deref());
     let last = last::LastDesired::new(&data)?;
+    let hangups = hangups(&loaded)?;
     let store = tokio::select! {
         store = late::open(&data, &database, &last) => store?,
         // Another program may lock the database for long.
@@ -114,12 +122,19 @@ pub(crate) async fn run(
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 
     let (stop, stopped) = tokio_watch::channel(false);
-    let watcher = tokio::spawn(watch::Watch::new(store, control.clone(), last, outbox.clone()).run(stopped.clone()));
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
-    let statuses = tokio::spawn(status::run(data.clone(), control.documents(), stopped.clone()));
-    let reporter = tokio::spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
-    let web = tokio::spawn(mdhub_api::serve(http.0, health(feed.clone()), ended(stopped)));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch::Watch::new(store, control.clone(), last, outbox.clone()).run(stopped.clone()));
+    tasks.spawn(status::run(data.clone(), control.documents(), stopped.clone()));
+    tasks.spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
+    tasks.spawn(hooks::wedge_feed(feed.clone(), stopped.clone()));
+    if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
+        tasks.spawn(reload.run(hangups, stopped.clone()));
+    }
+    let web = mdhub_api::serve(http.0, health(&feed, &control), ended(stopped));
+    tasks.spawn(async { drop(web.await) });
+    let _watchdog = start_watchdog(&feed, &control, &outbox)?;
 
     info!(epoch, http = %at.http, ticks = %String::from(at.zmq), contracts = loaded.contracts.len(), "the hub is up");
     if let Err(why) = started(&at) {
@@ -128,18 +143,10 @@ pub(crate) async fn run(
 
     let signal = ends.first().await;
     info!(signal, "the hub ends; a second signal ends it at once");
-    let grace = Duration::from_millis(loaded.settings.health.term_grace_ms);
-    let ending = async {
-        let _ = stop.send(true);
-        let _ = controller.await;
-        manager.shutdown(grace).await;
-        let _ = tokio::join!(watcher, reporter, statuses, web);
-        outbox.close().await;
-    };
-    tokio::select! {
-        () = ending => {}
-        second = ends.first() => error!(signal = second, "ended at once"),
-    }
+    let grace = Duration::from_millis(control.settings().borrow().settings.health.term_grace_ms);
+    let _ = stop.send(true);
+    let running = Running { controller, tasks, manager, outbox };
+    running.end(grace, ends).await;
     vitals::write(&data, &control);
     let _ = feed.send(FeedCommand::Shutdown);
     listener.abort();
@@ -151,6 +158,35 @@ pub(crate) async fn run(
     }
     info!("the hub has ended");
     Ok(())
+}
+
+/// What runs until the hub ends.
+struct Running {
+    controller: JoinHandle<()>,
+    tasks: JoinSet<()>,
+    manager: Arc<GatewayManager>,
+    outbox: Outbox,
+}
+
+impl Running {
+    /// Waits until all of it has ended. A second signal ends the workers by KILL, and waits for nothing else.
+    async fn end(self, grace: Duration, mut ends: Ends) {
+        let Self { controller, tasks, manager, outbox } = self;
+        let ending = async {
+            // A run that hangs does not keep the workers from ending: nothing starts once they do.
+            let _ = timeout(grace, controller).await;
+            manager.shutdown(grace).await;
+            let _ = timeout(CLOSING, tasks.join_all()).await;
+            outbox.close().await;
+        };
+        tokio::select! {
+            () = ending => {}
+            second = ends.first() => {
+                error!(signal = second, "ended at once");
+                manager.shutdown(Duration::ZERO).await;
+            }
+        }
+    }
 }
 
 /// The hub holds passwords: it leaves no core dump, and no other program of its user may read its memory.
@@ -208,16 +244,50 @@ fn start_manager(data: &DataDir, queue: &control::Queue) -> Result<Arc<GatewayMa
     let config =
         ManagerConfig { program, flow_root: data.path("flow"), lock_root: data.path("lock"), takes_in_children: true };
     let queue = queue.clone();
-    GatewayManager::new(config, Arc::new(move |_| queue.wake(Key::Hub)))
-        .map_err(|e| format!("the gateway manager does not start: {e}"))
+    let changed = move |_: &_| {
+        if !hooks::misses_events() {
+            queue.wake(Key::Hub);
+        }
+    };
+    GatewayManager::new(config, Arc::new(changed)).map_err(|e| format!("the gateway manager does not start: {e}"))
 }
 
-fn health(feed: Arc<FeedHandle>) -> mdhub_api::HealthProbe {
+/// What the hub cannot do without, by its beats.
+fn beats(feed: &FeedHandle, control: &Control) -> Vec<Watched> {
+    let (vitals, loop_) = (feed.vitals().clone(), control.beat().clone());
+    let feed = move || Some(Mono(vitals.beat_mono_ns.load(Ordering::Relaxed)));
+    vec![
+        Watched { name: "the feed thread", beat: Box::new(feed) },
+        Watched { name: "the control loop", beat: Box::new(move || loop_.last()) },
+    ]
+}
+
+/// Well is a hub whose beats are younger than half of what the watchdog allows.
+fn health(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
+    let (watched, settings) = (beats(feed, control), control.settings());
     Arc::new(move || {
-        let beat = Mono(feed.vitals().beat_mono_ns.load(Ordering::Relaxed));
-        let age_ms = clock::now().mono.ms_since(beat);
-        if age_ms <= BEAT_AGE_MS_MAX { Ok(()) } else { Err(format!("the feed thread is silent for {age_ms} ms")) }
+        let (now, limit_ms) = (clock::now().mono, settings.borrow().settings.health.hub.still_ms_max / 2);
+        for Watched { name, beat } in &watched {
+            let age_ms = beat().map_or(0, |at| now.ms_since(at));
+            if age_ms > limit_ms {
+                return Err(format!("{name} stands still for {age_ms} ms"));
+            }
+        }
+        Ok(())
     })
+}
+
+fn start_watchdog(feed: &FeedHandle, control: &Control, outbox: &Outbox) -> Result<Watchdog, Failure> {
+    let settings = control.settings();
+    let limit_ms = move || settings.borrow().settings.health.hub.still_ms_max;
+    watchdog::start(beats(feed, control), limit_ms, outbox.clone())
+}
+
+/// The signal that has the settings read again, for a hub that has a settings file. Without one it ends the hub, as it ends
+/// any program of a terminal that is closed.
+fn hangups(loaded: &LoadedSettings) -> Result<Option<Signal>, Failure> {
+    let listen = || signal(SignalKind::hangup()).map_err(|e| format!("signals cannot be heard: {e}"));
+    loaded.file.is_some().then(listen).transpose()
 }
 
 /// Writes down where the hub answers, for scripts that start it on free ports.
@@ -236,8 +306,8 @@ async fn ended(mut stopped: tokio_watch::Receiver<bool>) {
 
 /// The signals that end a hub.
 struct Ends {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
+    term: Signal,
+    int: Signal,
 }
 
 impl Ends {

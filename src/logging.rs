@@ -2,27 +2,57 @@
 
 use mdhub_spec::settings::{LogFormat, Logging};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::Failure;
 
 /// Lines that may wait for stderr.
 const LINES_WAITING_MAX: usize = 8_192;
 
-/// Sets the log up for the whole process; what still waits is written when the guard is dropped.
+/// The log while it runs; what still waits is written when it is dropped.
+pub(crate) struct Log {
+    _writer: WorkerGuard,
+    filter: LogFilter,
+}
+
+impl Log {
+    /// Changes which lines are wanted.
+    pub(crate) fn filter(&self) -> LogFilter {
+        self.filter.clone()
+    }
+}
+
+/// Changes which lines are wanted while the log runs.
+#[derive(Clone)]
+pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// From now on these lines are wanted.
+    ///
+    /// # Errors
+    /// When the filter cannot be understood; then the old one stays.
+    pub(crate) fn set(&self, logging: &Logging) -> Result<(), Failure> {
+        self.0.reload(filter(logging)?).map_err(|e| format!("logging.filter: {e}"))
+    }
+}
+
+/// Sets the log up for the whole process.
 ///
 /// # Errors
 /// When the filter cannot be understood.
-pub(crate) fn start(logging: &Logging) -> Result<WorkerGuard, Failure> {
-    let filter = filter(logging)?;
+pub(crate) fn start(logging: &Logging) -> Result<Log, Failure> {
+    let (filter, handle) = reload::Layer::new(filter(logging)?);
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let lines = fmt::layer().with_writer(writer).with_ansi(false);
+    let all = tracing_subscriber::registry().with(filter);
     match logging.format {
-        LogFormat::Human => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Human => all.with(lines).init(),
+        LogFormat::Json => all.with(lines.json()).init(),
     }
-    Ok(guard)
+    Ok(Log { _writer: guard, filter: LogFilter(handle) })
 }
 
 /// Which lines are wanted.

@@ -17,6 +17,8 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Settings with everything that they point to.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedSettings {
+    /// Where they were read from; `None` where no file says them.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) settings: Settings,
     pub(crate) contracts: BTreeSet<Contract>,
     pub(crate) libraries: BTreeMap<String, Library>,
@@ -30,7 +32,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedSettings, Failure> {
     let text = read(path)?;
     let settings = Settings::parse(&path.display().to_string(), &text).map_err(|e| e.to_string())?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    resolve(settings, directory)
+    Ok(LoadedSettings { file: Some(path.to_owned()), ..resolve(settings, directory)? })
 }
 
 /// Resolves what `settings` point to, from `directory`.
@@ -40,6 +42,11 @@ pub(crate) fn load(path: &Path) -> Result<LoadedSettings, Failure> {
 pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<LoadedSettings, Failure> {
     if let Some(path) = settings.database.url.as_deref().and_then(|url| url.strip_prefix("sqlite://")) {
         settings.database.url = Some(format!("sqlite://{}", absolute(directory.join(path)).display()));
+    }
+    for webhook in &mut settings.alerts.webhooks {
+        for file in std::iter::once(&mut webhook.url_file).chain(&mut webhook.secret_file) {
+            *file = absolute(directory.join(&*file)).display().to_string();
+        }
     }
     let mut texts = Vec::new();
     for name in &settings.contracts.files {
@@ -58,7 +65,7 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
             (name.clone(), Library { path, sha256: library.sha256.clone(), env })
         })
         .collect();
-    Ok(LoadedSettings { settings, contracts, libraries })
+    Ok(LoadedSettings { file: None, settings, contracts, libraries })
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

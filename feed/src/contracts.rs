@@ -103,6 +103,13 @@ impl Contracts {
         self.table = table;
     }
 
+    /// From now on this calendar knows the products.
+    pub(crate) fn relist(&mut self, calendar: &MarketCalendar) {
+        for state in &mut self.states {
+            state.listing = calendar.listing(&state.contract);
+        }
+    }
+
     /// Those with rejected ticks.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = (&Contract, u64)> {
         self.states.iter().filter(|state| state.rejected > 0).map(|state| (&state.contract, state.rejected))

@@ -9,15 +9,15 @@ mod source;
 
 use std::sync::Arc;
 
-use mdhub_spec::calendar::{MarketCalendar, Section, compact};
-use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable};
+use mdhub_spec::calendar::{MarketCalendar, Phase, Section, compact};
+use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, TickRules};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;
 use mdhub_spec::time::Now;
 
 use crate::arbitrate::Known;
-use crate::cleanse::{Doubts, Falls, Rules, Thresholds};
+use crate::cleanse::{Doubts, Edge, Fall, Falls, Rules, Subject, Thresholds};
 use crate::contracts::{ContractState, Contracts};
 use crate::encode::{Envelope, encode};
 use crate::quarantine::Quarantine;
@@ -29,6 +29,9 @@ pub use source::Source;
 
 /// Room for a payload; some 900 bytes are usual.
 const PAYLOAD_BYTES: usize = 2048;
+
+/// Before a product was ever asked for.
+const NEVER: Section = Section { phase: Phase::Closed, trading_day: 0, from_ms: 0, until_ms: 0 };
 
 /// How ticks are judged.
 #[derive(Debug, Clone)]
@@ -124,14 +127,13 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         let products = config.calendar.products.len();
-        let never = Section { phase: mdhub_spec::calendar::Phase::Closed, trading_day: 0, from_ms: 0, until_ms: 0 };
         Self {
             rules: Rules::from(&config.cleansing),
             thresholds: Thresholds::from(&config.cleansing),
             doubts: Doubts::new(&config.cleansing, products),
             falls: Falls::new(&config.cleansing),
             contracts: Contracts::default(),
-            sections: vec![never; products],
+            sections: vec![NEVER; products],
             valid_until: compact(config.calendar.days.valid_until()),
             known: Known::default(),
             quarantine: Quarantine::new(config.cleansing.quarantine_max),
@@ -164,6 +166,30 @@ impl Engine {
     /// From now on `table` rules. `topic` gives the topic of a `vt_symbol`.
     pub fn route(&mut self, table: Arc<RouteTable>, topic: &mut dyn FnMut(&str) -> TopicId) {
         self.contracts.route(table, &self.config.calendar, topic);
+    }
+
+    /// From now on ticks are judged by these rules. What the former ones doubted, or which had fallen, is taken back and
+    /// told. Each source's [`Source::forget_dates`] is to be called with it.
+    pub fn set_rules(&mut self, rules: TickRules) {
+        let TickRules { cleansing, calendar, always_open } = rules;
+        let products = self.config.calendar.products.iter().map(|(product, ..)| Subject::Sections(product));
+        for subject in products.chain([Subject::Clock]).filter(|subject| self.doubts.is_on(*subject)) {
+            self.news.doubt(judge::name(subject, &self.config.calendar.products), Edge::Ended);
+        }
+        for rule in Rule::ALL.into_iter().filter(|rule| self.falls.fallen().contains(*rule)) {
+            self.news.fell(Fall { rule, is_fallen: false });
+        }
+        if compact(calendar.days.valid_until()) != self.valid_until {
+            self.news.calendar_changed();
+        }
+        self.rules = Rules::from(&cleansing);
+        self.thresholds = Thresholds::from(&cleansing);
+        self.doubts = Doubts::new(&cleansing, calendar.products.len());
+        self.falls = Falls::new(&cleansing);
+        self.sections = vec![NEVER; calendar.products.len()];
+        self.valid_until = compact(calendar.days.valid_until());
+        self.contracts.relist(&calendar);
+        self.config = EngineConfig { cleansing, calendar, always_open, ..self.config };
     }
 
     /// Judges one record. `now` is when it was read.

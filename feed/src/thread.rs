@@ -258,6 +258,11 @@ impl Feed {
                 tracing::debug!(revision, "the routes were swapped");
             }
             FeedCommand::Publish(publish) => self.admission(&publish),
+            FeedCommand::Rules(rules) => {
+                self.demands.set_products(rules.calendar.products.clone());
+                self.engine.set_rules(*rules);
+                self.pipes.iter_mut().flatten().for_each(|attached| attached.source.forget_dates());
+            }
             FeedCommand::Peers(reply) => reply.send(self.server.peers()),
             FeedCommand::Recent(query) => self.answer(query),
             FeedCommand::Quarantine(query) => self.engine.answer(query),

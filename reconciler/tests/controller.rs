@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mdhub_reconciler::controller::{Queue, Requeue, Retry, run};
+use mdhub_reconciler::controller::{Queue, Requeue, Retry, Watch, run};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -55,9 +56,25 @@ where
     F: Fn(&'static str) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Requeue, String>> + Send + 'static,
 {
-    let (stop, stopped) = oneshot::channel();
-    let loop_ = tokio::spawn(run(queue.clone(), RETRY, reconcile, async move { drop(stopped.await) }));
+    let (_, stop, loop_) = watched(queue, reconcile);
     (stop, loop_)
+}
+
+/// The same, with a count of its beats.
+fn watched<F, Fut>(queue: &Queue<&'static str>, reconcile: F) -> (Arc<AtomicU32>, oneshot::Sender<()>, JoinHandle<()>)
+where
+    F: Fn(&'static str) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Requeue, String>> + Send + 'static,
+{
+    let (stop, stopped) = oneshot::channel();
+    let beats = Arc::<AtomicU32>::default();
+    let own = beats.clone();
+    let beat = move || {
+        own.fetch_add(1, Ordering::Relaxed);
+    };
+    let watch = Watch { run_max: || ms(5_000), beat };
+    let loop_ = tokio::spawn(run(queue.clone(), RETRY, watch, reconcile, async move { drop(stopped.await) }));
+    (beats, stop, loop_)
 }
 
 /// Starts a loop in which every run takes `takes` and succeeds.
@@ -210,4 +227,80 @@ async fn shutdown_begins_no_run_and_waits_for_those_under_way() {
     loop_.await.unwrap();
     assert_eq!(journal.start.elapsed().as_millis(), 500);
     assert!(journal.of("b").is_empty() && journal.of("a").len() == 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_hangs_is_cut_and_retried_and_the_others_do_not_notice() {
+    let queue = Queue::default();
+    let journal = Journal::new();
+    let own = journal.clone();
+    let attempts = Arc::new(Mutex::new(0));
+    let (beats, _stop, _loop) = watched(&queue, move |key| {
+        let journal = own.clone();
+        let hangs = key == "bad" && counted(&attempts) == 1;
+        async move {
+            journal.begun.lock().unwrap().push((key, journal.start.elapsed().as_millis()));
+            sleep(if hangs { ms(86_400_000) } else { ms(0) }).await;
+            Ok(if key == "good" { Requeue::After(ms(1_000)) } else { Requeue::WhenAsked })
+        }
+    });
+    queue.wake("bad");
+    queue.wake("good");
+    sleep(ms(10_000)).await;
+    // Looked at twice a second: it is cut by the look that finds more than five seconds gone, and the first retry comes 100 ms later.
+    let bad = journal.of("bad");
+    assert!(bad.len() == 2 && (5_100..=6_700).contains(&bad[1]), "{bad:?}");
+    assert_eq!(journal.of("good").len(), 10, "once a second all the while");
+    assert!(beats.load(Ordering::Relaxed) >= 19, "what can be cut costs no beat: {beats:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_hangs_does_not_keep_the_loop_from_ending() {
+    let queue = Queue::default();
+    let (stop, loop_) = start(&queue, |_| async {
+        sleep(ms(86_400_000)).await;
+        Ok(Requeue::WhenAsked)
+    });
+    queue.wake("a");
+    sleep(ms(10)).await;
+    let told = Instant::now();
+    stop.send(()).unwrap();
+    loop_.await.unwrap();
+    assert!(told.elapsed() < ms(7_000), "{:?}", told.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_can_not_be_cut_stops_the_beat_until_it_ends() {
+    let queue = Queue::default();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let beats = Arc::<AtomicU32>::default();
+    let own = beats.clone();
+    let watch = Watch {
+        run_max: || ms(1),
+        beat: move || {
+            own.fetch_add(1, Ordering::Relaxed);
+        },
+    };
+    let reconcile = move |_: &'static str| {
+        let held = held.clone();
+        // It blocks its thread, as a deadlock would.
+        async move { Ok::<_, String>(held.lock().unwrap().recv().map_or(Requeue::WhenAsked, |()| Requeue::WhenAsked)) }
+    };
+    let loop_ = tokio::spawn(run(queue.clone(), RETRY, watch, reconcile, std::future::pending()));
+    queue.wake("a");
+    let count = || beats.load(Ordering::Relaxed);
+    // Two looks: one that cuts, one that finds it still there.
+    sleep(ms(2_500)).await;
+    let stood = count();
+    assert!(stood <= 3, "{stood} beats");
+    sleep(ms(2_000)).await;
+    assert_eq!(count(), stood, "it stands still");
+    drop(release);
+    let deadline = Instant::now() + ms(20_000);
+    while count() == stood {
+        assert!(Instant::now() < deadline, "it never beat again");
+        sleep(ms(50)).await;
+    }
+    loop_.abort();
 }

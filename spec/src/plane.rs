@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::civil::Date;
 
 use crate::account::{AccountId, GatewayKind};
+use crate::calendar::MarketCalendar;
 use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
 use crate::raw_tick::RawTick;
-use crate::settings::{Publish, Rule};
+use crate::settings::{Cleansing, Publish, Rule};
 
 /// Most sources (accounts) at once.
 pub const SOURCES_MAX: usize = 64;
@@ -339,6 +340,17 @@ pub struct Quarantined {
     pub raw: Box<RawTick>,
 }
 
+/// By what ticks are judged.
+#[derive(Debug, Clone)]
+pub struct TickRules {
+    /// Modes and thresholds of the rules. The room of the quarantine stays as it was at the start.
+    pub cleansing: Cleansing,
+    /// Trading days, products and their sections.
+    pub calendar: MarketCalendar,
+    /// Whether no calendar and no clock applies.
+    pub always_open: bool,
+}
+
 /// What control asks of the feed.
 #[derive(Debug)]
 pub enum FeedCommand {
@@ -366,6 +378,8 @@ pub enum FeedCommand {
     Routes(Arc<RouteTable>),
     /// From now on these `tokens`, `anonymous`, `allow` and `demand` are in force. Subscribers whose token is gone are cut.
     Publish(Arc<Publish>),
+    /// From now on ticks are judged by these. What was doubted or had fallen by the former ones is taken back.
+    Rules(Box<TickRules>),
     /// Who is connected.
     Peers(Reply<Vec<PeerStatus>>),
     /// What was published lately.

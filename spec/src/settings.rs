@@ -13,6 +13,7 @@ mod calendar;
 mod canaries;
 mod cleansing;
 mod health;
+mod hub_limits;
 mod number;
 mod publish;
 
@@ -21,6 +22,7 @@ pub use calendar::{Calendar, Day, Hours, Product, ProductCode};
 pub use canaries::Canaries;
 pub use cleansing::{Cleansing, Clock, Rule, RuleMode};
 pub use health::Health;
+pub use hub_limits::HubLimits;
 pub use number::Number;
 pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
 

@@ -12,12 +12,12 @@ mod ticks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use mdhub_feed::FeedHandle;
 use mdhub_gateways::manager::{GatewayManager, Launch};
-use mdhub_reconciler::controller::{self, Requeue, Retry};
+use mdhub_reconciler::controller::{self, Requeue, Retry, Watch};
 use mdhub_reconciler::plan::{Action, Observed, Plan, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::contract::Contract;
@@ -33,13 +33,16 @@ use crate::clock;
 use crate::settings_file::LoadedSettings;
 
 use super::deliveries::{self, Garbage};
-use super::desired::{DesiredState, Fixed, in_force};
+use super::desired::{Configured, DesiredState, in_force};
+use super::hooks::{self, Act};
 use super::market::{self, Market};
 use super::outbox::Outbox;
 use super::pipes::Pipes;
+use super::reload;
 use super::slots::Slots;
 use super::status;
 use super::watch::StandingCell;
+use super::watchdog::ControlBeat;
 use demands::Subscribed;
 use news::Told;
 
@@ -98,11 +101,21 @@ struct State {
     market_at_ms: i64,
     looked_at: Mono,
     watching_since: Mono,
+    ledger: status::Ledger,
+    /// How the settings in force stand to their file.
+    settings_stand: reload::Standing,
 }
 
 /// Runs the controller until the hub is told to end, and waits for what is under way then.
 pub(crate) async fn run(control: Arc<Control>, mut stopped: tokio_watch::Receiver<bool>) {
-    let queue = control.queue.clone();
+    let (queue, beat, settings) = (control.queue.clone(), control.beat.clone(), control.settings());
+    let watch = Watch {
+        run_max: move || Duration::from_millis(settings.borrow().settings.health.hub.run_ms_max),
+        beat: {
+            let beat = beat.clone();
+            move || beat.beat()
+        },
+    };
     let reconcile = move |key: Key| {
         let control = control.clone();
         async move {
@@ -115,14 +128,18 @@ pub(crate) async fn run(control: Arc<Control>, mut stopped: tokio_watch::Receive
     let ended = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    controller::run(queue, Retry::default(), reconcile, ended).await;
+    controller::run(queue, Retry::default(), watch, reconcile, ended).await;
+    beat.over();
 }
 
 /// Carries out plans.
 pub(crate) struct Control {
     epoch: u64,
     started_at: Mono,
-    fixed: Fixed,
+    configured: RwLock<Arc<Configured>>,
+    /// As they are in force.
+    settings: tokio_watch::Sender<Arc<LoadedSettings>>,
+    beat: Arc<ControlBeat>,
     feed: Arc<FeedHandle>,
     manager: Arc<GatewayManager>,
     outbox: Outbox,
@@ -150,7 +167,9 @@ impl Control {
         Self {
             epoch,
             started_at: now,
-            fixed: Fixed::from(loaded),
+            configured: RwLock::new(Arc::new(Configured::from(loaded))),
+            settings: tokio_watch::Sender::new(Arc::new(loaded.clone())),
+            beat: Arc::default(),
             feed,
             manager,
             outbox,
@@ -166,6 +185,45 @@ impl Control {
     /// What the status file is to say, whenever it changes.
     pub(crate) fn documents(&self) -> tokio_watch::Receiver<Arc<Value>> {
         self.documents.subscribe()
+    }
+
+    /// The settings in force, whenever they change.
+    pub(crate) fn settings(&self) -> tokio_watch::Receiver<Arc<LoadedSettings>> {
+        self.settings.subscribe()
+    }
+
+    /// The beat of the control loop.
+    pub(crate) fn beat(&self) -> &Arc<ControlBeat> {
+        &self.beat
+    }
+
+    fn configured(&self) -> Arc<Configured> {
+        self.configured.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these settings are in force, as far as control goes by them.
+    pub(crate) fn settings_changed(&self, loaded: LoadedSettings) {
+        let configured = Arc::new(Configured::from(&loaded));
+        self.manager.set_limits(loaded.settings.health.worker);
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured.clone();
+        self.settings.send_replace(Arc::new(loaded));
+        let mut state = self.state();
+        (state.market, state.market_at_ms) = (Market::default(), 0);
+        state.demanded = Arc::new(state.demanded.difference(&configured.contracts).cloned().collect());
+        if let Some(before) = state.desired.clone() {
+            let contracts = self.wanted_contracts(&state.demanded);
+            let accounts = before.accounts.values().cloned().collect();
+            let desired = DesiredState::new(&configured, &state.slots, accounts).with_contracts(contracts);
+            state.desired = Some(Arc::new(desired));
+        }
+        drop(state);
+        self.queue.wake(Key::Hub);
+    }
+
+    /// How the settings in force stand to their file, for the status.
+    pub(crate) fn settings_stand(&self, standing: reload::Standing) {
+        self.state().settings_stand = standing;
+        self.queue.wake(Key::Hub);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -192,10 +250,17 @@ impl Control {
         state.sessions.retain(|id, _| views.contains_key(id));
         state.subscribed.retain(|id, _| views.contains_key(id));
         let contracts = self.wanted_contracts(&state.demanded);
-        let desired = DesiredState::new(&self.fixed, &state.slots, accounts).with_contracts(contracts);
+        let desired = DesiredState::new(&self.configured(), &state.slots, accounts).with_contracts(contracts);
         state.desired = Some(Arc::new(desired));
         drop(state);
-        self.queue.wake(Key::Hub);
+        self.told();
+    }
+
+    /// Something was told: it is looked at everything. What goes by this and is missed, the next look finds.
+    fn told(&self) {
+        if !hooks::misses_events() {
+            self.queue.wake(Key::Hub);
+        }
     }
 
     /// The accounts that are in force; none before the first read.
@@ -211,6 +276,9 @@ impl Control {
 
     /// The feed is done with a pipe. One that held what is no tick ends its worker, and only that one.
     pub(crate) fn pipe_ended(&self, incarnation: Incarnation, broken: Option<String>) {
+        if hooks::misses_events() {
+            return;
+        }
         self.state().pipes.ended(incarnation);
         self.manager.ticks_ended(incarnation);
         if let Some(why) = broken {
@@ -222,7 +290,7 @@ impl Control {
                 self.manager.condemn(id, incarnation, &format!("its tick pipe is broken: {why}"));
             }
         }
-        self.queue.wake(Key::Hub);
+        self.told();
     }
 
     /// The feed's full report.
@@ -232,7 +300,7 @@ impl Control {
             self.manager.ticks_ended(*incarnation);
         }
         if !ended.is_empty() {
-            self.queue.wake(Key::Hub);
+            self.told();
         }
     }
 
@@ -258,7 +326,7 @@ impl Control {
 
     /// Desired and observed state, and the plan for them; `None` before the accounts were read once.
     fn plan(&self) -> Option<(Arc<DesiredState>, Observed, Plan)> {
-        let gateways = self.manager.observe();
+        let gateways = hooks::observed(self.manager.observe());
         let now = clock::now();
         let mut state = self.state();
         if now.mono.ms_since(state.looked_at) > STANDSTILL_MS {
@@ -274,12 +342,13 @@ impl Control {
     }
 
     fn look_at_the_market(&self, state: &mut State, now: Now) {
-        if self.fixed.always_open {
-            let watched = self.fixed.canaries.iter().map(|canary| (canary.exchange(), self.started_at));
+        let configured = self.configured();
+        if configured.always_open {
+            let watched = configured.canaries.iter().map(|canary| (canary.exchange(), self.started_at));
             state.market = Market { open: watched.collect(), ..Market::default() };
         } else if !(state.market_at_ms..state.market.until_ms).contains(&now.wall_ms()) {
             // Also when the wall clock was set back.
-            state.market = market::at(&self.fixed.calendar, self.fixed.contracts.iter(), &self.fixed.canaries, now);
+            state.market = market::at(&configured.calendar, configured.contracts.iter(), &configured.canaries, now);
             state.market_at_ms = now.wall_ms();
             if let Some(message) = state.market.calendar_ends().filter(|_| state.told.is_new_day(state.market.today)) {
                 error!("{message}");
@@ -333,9 +402,11 @@ impl Control {
 
     async fn look_at_everything(&self) -> Result<Duration, String> {
         let resync = Duration::from_millis(RESYNC_MS);
-        let Some((_, observed, plan)) = self.plan() else { return Ok(resync) };
-        self.tell(&observed, &plan, clock::now().mono);
-        let document = status::document(&observed, &plan);
+        hooks::wedge_control();
+        let Some((desired, observed, plan)) = self.plan() else { return Ok(resync) };
+        let now = clock::now();
+        self.tell(&observed, &plan, now.mono);
+        let document = self.document(&desired, &observed, &plan, now);
         self.documents.send_if_modified(|last| {
             let is_new = **last != document;
             *last = Arc::new(document);
@@ -355,7 +426,17 @@ impl Control {
         Ok(plan.wake_at.map_or(resync, |at| now.until(at)).min(resync))
     }
 
+    fn document(&self, desired: &DesiredState, observed: &Observed, plan: &Plan, now: Now) -> Value {
+        let mut state = self.state();
+        state.ledger.note(desired, observed, plan, now);
+        let accounts = state.ledger.accounts(desired, observed, plan);
+        let settings = state.settings_stand.shown();
+        drop(state);
+        status::document(self.epoch, &accounts, plan, &self.standing.shown(), &settings)
+    }
+
     async fn look_at(&self, id: &AccountId) -> Result<(), String> {
+        hooks::hang(id).await;
         let Some((desired, _, plan)) = self.plan() else { return Ok(()) };
         for action in plan.actions.into_iter().filter(|a| a.account() == id) {
             match action {
@@ -366,10 +447,12 @@ impl Control {
                         self.state().ended_sick.insert(incarnation);
                     }
                     self.manager.stop(&account, incarnation).map_err(|e| e.to_string())?;
+                    hooks::acted(Act::Term);
                 }
                 Action::Kill { account, incarnation } => {
                     warn!(%account, %incarnation, "KILL: it did not leave in time");
                     self.manager.kill(&account, incarnation).map_err(|e| e.to_string())?;
+                    hooks::acted(Act::Kill);
                 }
             }
         }
@@ -379,18 +462,20 @@ impl Control {
 
     async fn launch(&self, desired: &DesiredState, id: &AccountId, after: Option<Incarnation>) -> Result<(), String> {
         let account = desired.accounts.get(id).ok_or("the account is gone")?.clone();
-        let library = self.fixed.libraries.get(&account.settings.library).ok_or("the library is gone")?.clone();
+        let library = self.configured().libraries.get(&account.settings.library).ok_or("the library is gone")?.clone();
         let contracts = desired.desired.contracts_of(account.gateway).cloned().collect();
         let dialect = Dialect::from(account.gateway);
         let incarnation = Incarnation { epoch: self.epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
+        let generation = account.generation;
         let launch = Launch { account, incarnation, after, library, contracts };
         let launched = self.manager.start(launch).await.map_err(|e| format!("not started: {e}"))?;
+        hooks::acted(Act::Spawn);
+        info!(account = %id, %incarnation, generation, pid = launched.pid, "started");
         self.outbox.hub_event(Some(id), "ProcessStarted", format!("started as process {}", launched.pid));
-        let on_demand = desired.desired.contracts.difference(&self.fixed.contracts).cloned().collect();
         let (slot, vitals) = {
             let mut state = self.state();
             state.pipes.attached(incarnation);
-            let subscribed = Subscribed { incarnation: Some(incarnation), demanded: Arc::new(on_demand) };
+            let subscribed = Subscribed { incarnation: Some(incarnation), wanted: desired.wanted.clone() };
             state.subscribed.insert(id.clone(), subscribed);
             (state.slots.get(id), state.vitals.entry(id.clone()).or_default().clone())
         };
@@ -430,10 +515,12 @@ impl Control {
             });
             Arc::new(RouteTable { revision: state.routes_revision, routes: routes.collect() })
         };
-        self.ask_feed(FeedCommand::Routes(table)).await.inspect_err(|_| self.state().routed.clear())
+        self.ask_feed(FeedCommand::Routes(table)).await.inspect_err(|_| self.state().routed.clear())?;
+        hooks::acted(Act::Routes);
+        Ok(())
     }
 
-    async fn ask_feed(&self, mut command: FeedCommand) -> Result<(), String> {
+    pub(crate) async fn ask_feed(&self, mut command: FeedCommand) -> Result<(), String> {
         for _ in 0..FEED_TRIES_MAX {
             match self.feed.send(command) {
                 Ok(()) => return Ok(()),

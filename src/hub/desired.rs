@@ -1,6 +1,7 @@
 //! From the stored accounts to what the planner wants to know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mdhub_gateways::manager::Library;
 use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy};
@@ -14,8 +15,8 @@ use crate::settings_file::LoadedSettings;
 
 use super::slots::Slots;
 
-/// What comes from the settings file and does not change while the hub runs.
-pub(crate) struct Fixed {
+/// What comes from the settings file.
+pub(crate) struct Configured {
     pub(crate) contracts: BTreeSet<Contract>,
     pub(crate) libraries: BTreeMap<String, Library>,
     pub(crate) policy: Policy,
@@ -26,7 +27,7 @@ pub(crate) struct Fixed {
     pub(crate) calendar: MarketCalendar,
 }
 
-impl From<&LoadedSettings> for Fixed {
+impl From<&LoadedSettings> for Configured {
     fn from(loaded: &LoadedSettings) -> Self {
         Self {
             contracts: loaded.contracts.clone(),
@@ -44,29 +45,31 @@ impl From<&LoadedSettings> for Fixed {
 pub(crate) struct DesiredState {
     pub(crate) accounts: BTreeMap<AccountId, MarketDataAccount>,
     pub(crate) desired: Desired,
+    /// The contracts of `desired`, shared: that they are still the same is cheap to see.
+    pub(crate) wanted: Arc<BTreeSet<Contract>>,
 }
 
 impl DesiredState {
-    pub(crate) fn new(fixed: &Fixed, slots: &Slots, accounts: Vec<MarketDataAccount>) -> Self {
+    pub(crate) fn new(configured: &Configured, slots: &Slots, accounts: Vec<MarketDataAccount>) -> Self {
         let accounts: BTreeMap<_, _> = accounts.into_iter().map(|a| (a.id.clone(), a)).collect();
         let planned = accounts.values().map(|account| {
-            let problem = problem(fixed, slots, account);
+            let problem = problem(configured, slots, account);
             (account.id.clone(), DesiredAccount { problem, ..DesiredAccount::from(account) })
         });
         let desired = Desired {
             accounts: planned.collect(),
-            contracts: fixed.contracts.clone(),
-            policy: fixed.policy,
-            refused_codes: fixed.refused_codes.clone(),
+            contracts: configured.contracts.clone(),
+            policy: configured.policy,
+            refused_codes: configured.refused_codes.clone(),
         };
-        Self { accounts, desired }
+        let wanted = Arc::new(desired.contracts.clone());
+        Self { accounts, desired, wanted }
     }
-}
 
-impl DesiredState {
     /// The same, with these contracts.
     pub(crate) fn with_contracts(&self, contracts: BTreeSet<Contract>) -> Self {
-        Self { accounts: self.accounts.clone(), desired: Desired { contracts, ..self.desired.clone() } }
+        let wanted = Arc::new(contracts.clone());
+        Self { accounts: self.accounts.clone(), desired: Desired { contracts, ..self.desired.clone() }, wanted }
     }
 }
 
@@ -83,10 +86,10 @@ pub(crate) fn in_force(
 }
 
 /// Why this account cannot be launched as it is; `None` when it can.
-fn problem(fixed: &Fixed, slots: &Slots, account: &MarketDataAccount) -> Option<String> {
+fn problem(configured: &Configured, slots: &Slots, account: &MarketDataAccount) -> Option<String> {
     let name = &account.settings.library;
-    if !fixed.libraries.contains_key(name) {
-        let known: Vec<&str> = fixed.libraries.keys().map(String::as_str).collect();
+    if !configured.libraries.contains_key(name) {
+        let known: Vec<&str> = configured.libraries.keys().map(String::as_str).collect();
         return Some(format!(
             "library {name:?} is not in `libraries:` of the settings; known are: {}",
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_used_leaves_its_account_as_it_was_and_a_missing_one_ends_it() {
-        let fixed = Fixed {
+        let configured = Configured {
             contracts: BTreeSet::new(),
             libraries: BTreeMap::new(),
             policy: Policy::default(),
@@ -132,7 +135,7 @@ mod tests {
             always_open: true,
             calendar: MarketCalendar::shipped(),
         };
-        let before = DesiredState::new(&fixed, &Slots::default(), vec![account("a"), account("b"), account("c")]);
+        let before = DesiredState::new(&configured, &Slots::default(), vec![account("a"), account("b"), account("c")]);
         let aside = ["b", "never-read", "(row 7)"].map(|id| SetAside { id: id.into(), why: "nonsense".into() });
         let ids = |before| -> Vec<String> {
             in_force(vec![account("a")], &aside, before).iter().map(|a| a.id.to_string()).collect()

@@ -1,12 +1,15 @@
 //! Watches the store, so that an edit from anywhere becomes desired state.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mdhub_spec::ports::{AccountStore, Loaded, SetAside, StoreError};
+use mdhub_spec::time::Mono;
+use serde_json::{Value, json};
 use tokio::sync::watch as tokio_watch;
 use tracing::{error, info, warn};
+
+use crate::clock;
 
 use super::control::Control;
 use super::last::LastDesired;
@@ -18,31 +21,69 @@ const AWAY_MAX: Duration = Duration::from_secs(5);
 
 /// How the desired state in force stands to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Standing {
     /// Nothing was read yet.
     Unread,
     /// As the database has it.
     Current,
-    /// The database is away: what was read last is in force.
+    /// The database is away for longer than `health.hub.desired_stale_ms`: what was read last is in force.
     DesiredStale,
     /// The database is suddenly empty and nobody said that it is to be: what was read last is in force.
     DesiredSuspicious,
 }
 
+/// How the desired state stands, since when, and why.
+#[derive(Debug, Clone)]
+struct Stand {
+    standing: Standing,
+    since_ms: i64,
+    why: String,
+    /// Of the database, at the last complete read.
+    revision: Option<u64>,
+}
+
 /// The standing, for whoever wants to know.
-#[derive(Debug, Default)]
-pub(crate) struct StandingCell(AtomicU8);
+#[derive(Debug)]
+pub(crate) struct StandingCell(Mutex<Stand>);
+
+impl Default for StandingCell {
+    fn default() -> Self {
+        let why = "the accounts were not read yet".to_owned();
+        Self(Mutex::new(Stand { standing: Standing::Unread, since_ms: 0, why, revision: None }))
+    }
+}
 
 impl StandingCell {
-    pub(crate) fn get(&self) -> Standing {
-        let all = [Standing::Unread, Standing::Current, Standing::DesiredStale, Standing::DesiredSuspicious];
-        all[usize::from(self.0.load(Ordering::Relaxed)) % all.len()]
+    fn lock(&self) -> MutexGuard<'_, Stand> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, standing: Standing) -> Standing {
-        let before = self.get();
-        self.0.store(standing as u8, Ordering::Relaxed);
+    pub(crate) fn get(&self) -> Standing {
+        self.lock().standing
+    }
+
+    /// For the status file.
+    pub(crate) fn shown(&self) -> Value {
+        let Stand { standing, since_ms, why, revision } = self.lock().clone();
+        let state = match standing {
+            Standing::Unread => "unread",
+            Standing::Current => "fresh",
+            Standing::DesiredStale => "stale",
+            Standing::DesiredSuspicious => "suspicious",
+        };
+        json!({"state": state, "since_ms": since_ms, "message": why, "revision": revision.map(|r| r.to_string())})
+    }
+
+    fn read(&self, revision: u64) {
+        self.lock().revision = Some(revision);
+    }
+
+    fn set(&self, standing: Standing, why: &str, now_ms: i64) -> Standing {
+        let mut stand = self.lock();
+        let before = stand.standing;
+        if before != standing {
+            *stand = Stand { standing, since_ms: now_ms, why: why.to_owned(), ..stand.clone() };
+        }
         before
     }
 }
@@ -61,11 +102,13 @@ pub(crate) struct Watch {
     outbox: Outbox,
     known: Option<u64>,
     set_aside: Vec<SetAside>,
+    /// Since when the database does not answer.
+    away_since: Option<Mono>,
 }
 
 impl Watch {
     pub(crate) fn new(store: Arc<dyn AccountStore>, control: Arc<Control>, last: LastDesired, outbox: Outbox) -> Self {
-        Self { store, control, last, outbox, known: None, set_aside: Vec::new() }
+        Self { store, control, last, outbox, known: None, set_aside: Vec::new(), away_since: None }
     }
 
     /// Runs until the hub ends. A failed read never means "no accounts": what was read last stays in force.
@@ -96,11 +139,15 @@ impl Watch {
         // Asked before the read: what is written meanwhile is seen at the next turn.
         let revision = self.store.revision().await?;
         let standing = self.control.standing().get();
-        if self.known == Some(revision) && standing != Standing::DesiredStale {
+        if self.known == Some(revision) && self.away_since.is_none() {
             return Ok(());
         }
         let loaded = self.store.load().await?;
         self.known = Some(revision);
+        self.control.standing().read(revision);
+        if let Some(since) = self.away_since.take() {
+            info!(away_ms = clock::now().mono.ms_since(since), "the database answers again");
+        }
         if loaded.accounts.is_empty() && standing == Standing::Unread {
             self.seed(|accounts| is_suspicious(&loaded, !accounts.is_empty()));
         }
@@ -134,17 +181,27 @@ impl Watch {
         }
     }
 
-    fn away(&self, failure: &StoreError) {
-        if self.control.standing().get() == Standing::Unread {
+    fn away(&mut self, failure: &StoreError) {
+        let now = clock::now().mono;
+        let is_unread = self.control.standing().get() == Standing::Unread;
+        if is_unread {
             self.seed(|_| true);
         }
-        let why = format!("the accounts cannot be read; the last desired state stays in force: {failure}");
-        self.stands(Standing::DesiredStale, &why);
+        if self.away_since.is_none() {
+            warn!(%failure, "the database does not answer; the last desired state stays in force");
+        }
+        let away_ms = now.ms_since(*self.away_since.get_or_insert(now));
+        let limit_ms = self.control.settings().borrow().settings.health.hub.desired_stale_ms;
+        // What was read before the start may be of any age.
+        if is_unread || away_ms >= limit_ms {
+            let why = format!("the accounts cannot be read; the last desired state stays in force: {failure}");
+            self.stands(Standing::DesiredStale, &why);
+        }
     }
 
     /// Tells of a change, and of nothing else.
     fn stands(&self, standing: Standing, why: &str) {
-        let before = self.control.standing().set(standing);
+        let before = self.control.standing().set(standing, why, clock::now().wall_ms());
         if before == standing || (before, standing) == (Standing::Unread, Standing::Current) {
             return;
         }
@@ -181,12 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_comes_back_as_it_was_set() {
+    fn a_standing_is_shown_with_its_reason_since_it_changed() {
         let cell = StandingCell::default();
-        assert_eq!(cell.get(), Standing::Unread);
-        for standing in [Standing::Current, Standing::DesiredStale, Standing::DesiredSuspicious] {
-            cell.set(standing);
-            assert_eq!(cell.get(), standing);
-        }
+        assert_eq!((cell.get(), cell.shown()["state"].as_str()), (Standing::Unread, Some("unread")));
+        cell.read(7);
+        cell.set(Standing::Current, "as it is", 1_000);
+        cell.set(Standing::DesiredStale, "it is away", 2_000);
+        assert_eq!(cell.set(Standing::DesiredStale, "it is still away", 3_000), Standing::DesiredStale);
+        let shown = json!({"state": "stale", "since_ms": 2_000, "message": "it is away", "revision": "7"});
+        assert_eq!(cell.shown(), shown);
     }
 }

@@ -359,7 +359,7 @@ impl Engine {
     }
 }
 
-fn name(subject: Subject, products: &mdhub_spec::product::Products) -> Option<&str> {
+pub(super) fn name(subject: Subject, products: &mdhub_spec::product::Products) -> Option<&str> {
     match subject {
         Subject::Clock => None,
         Subject::Sections(product) => Some(products.name(product)),

@@ -47,6 +47,11 @@ impl News {
         }
     }
 
+    /// Another calendar: its end is told anew.
+    pub(super) const fn calendar_changed(&mut self) {
+        self.has_told_the_end = false;
+    }
+
     pub(super) fn disagreed(&mut self, contract: &Contract, dispute: Dispute, now: Mono) {
         let is_soon = self.disagreed_at.is_some_and(|at| now.ms_since(at) < DISAGREEMENT_EVERY_MS);
         if is_soon {

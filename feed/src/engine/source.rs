@@ -36,6 +36,11 @@ impl Source {
         self
     }
 
+    /// What was looked up in a calendar that is no longer in force.
+    pub fn forget_dates(&mut self) {
+        self.dates = DateCache::default();
+    }
+
     pub(super) const fn fields(&self) -> &SourceFields {
         &self.fields
     }

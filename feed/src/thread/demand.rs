@@ -145,6 +145,11 @@ impl Demands {
         self.place = Some(0);
     }
 
+    /// From now on these products are known.
+    pub(super) fn set_products(&mut self, products: Products) {
+        self.products = products;
+    }
+
     /// From now on this table says what is fed.
     pub(super) fn set_routes(&mut self, routes: Arc<RouteTable>, now: Mono) {
         let contracts = |table: &RouteTable| table.routes.len();

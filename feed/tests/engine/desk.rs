@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use mdhub_feed::engine::{Engine, EngineConfig, Outcome, Source};
 use mdhub_feed::zmtp::TopicId;
+use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::{Dialect, FeedEvent, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
+use mdhub_spec::plane::{Dialect, FeedEvent, Route, RouteTable, SourceMask, SourceSlot, SourceVitals, TickRules};
 use mdhub_spec::raw_tick::{RawTick, field};
-use mdhub_spec::settings::Rule;
+use mdhub_spec::settings::{Cleansing, Rule};
 use mdhub_spec::tick::flags;
 use mdhub_spec::time::{Mono, Now};
 
@@ -122,6 +123,12 @@ impl Desk {
         routes.sort_by(|a, b| a.contract.cmp(&b.contract));
         let table = Arc::new(RouteTable { revision: self.revision, routes });
         self.engine.route(table, &mut |_| TopicId(0));
+    }
+
+    /// Other rules from now on, as the feed thread puts them in force.
+    pub(crate) fn set_rules(&mut self, cleansing: Cleansing, calendar: MarketCalendar) {
+        self.engine.set_rules(TickRules { cleansing, calendar, always_open: false });
+        self.sources.iter_mut().for_each(Source::forget_dates);
     }
 
     /// A record received at this true moment.

@@ -7,6 +7,8 @@ mod desk;
 #[cfg(test)]
 mod quarantine;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod state;

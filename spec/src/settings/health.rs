@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, within};
+use super::{Fault, HubLimits, within};
 use crate::frame::Limits;
 
 /// Section `health`.
@@ -33,6 +33,8 @@ pub struct Health {
     pub login_refused_codes: BTreeSet<i32>,
     /// When a worker gives up by itself; workers that are started from then on have it.
     pub worker: Limits,
+    /// When the hub gives up by itself, or says that something is old.
+    pub hub: HubLimits,
 }
 
 /// Illegal login; unknown user or password; client or terminal refused; account frozen or to be activated. Public lists
@@ -53,6 +55,7 @@ impl Default for Health {
             login_backoff_min_ms: 30_000,
             login_refused_codes: BTreeSet::from(LOGIN_REFUSED_CODES),
             worker: Limits::default(),
+            hub: HubLimits::default(),
         }
     }
 }
@@ -68,6 +71,7 @@ impl Health {
         within("health.market_silent_hold_ms", self.market_silent_hold_ms, 0, 3_600_000)?;
         within("health.restart_spacing_ms", self.restart_spacing_ms, 0, 3_600_000)?;
         within("health.login_backoff_min_ms", self.login_backoff_min_ms, 100, 3_600_000)?;
+        self.hub.check()?;
         check_worker(&self.worker)
     }
 }
