@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,7 +199,7 @@ def beside(folders: tuple[str, ...]) -> list[str]:
 
 def forgotten() -> list[str]:
     """Folders with test targets that belong to no suite."""
-    known = {(ROOT / folder).resolve() for folders in BESIDE.values() for folder in folders}
+    known = {(ROOT / folder).resolve() for folders in BESIDE.values() for folder in folders} | {ROOT / "benches"}
     tracked = subprocess.run(["git", "ls-files", "*.rs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     targets = [Path(line) for line in tracked.splitlines() if re.search(r"(^|/)tests/([^/]+|[^/]+/main)\.rs$", line)]
     packages = {(ROOT / path).resolve().parent for path in targets}
@@ -228,6 +229,19 @@ def integration(name: str) -> Suite:
     """Tests beside the crates: real processes, the real vendor libraries, real servers, and the rules of the house."""
     suite = Suite(name)
     suite.cargo_test(*(word for target in beside(BESIDE[name]) for word in ("--test", target)))
+    return suite
+
+
+def libzmq() -> Suite:
+    """The tick socket by libzmq's own crate, which is built from source: nothing else takes a C++ compiler."""
+    suite = Suite("libzmq")
+    if shutil.which("c++") is None:
+        print("skipped: libzmq: c++ is not installed; get it with: sudo apt-get install -y g++", flush=True)
+        suite.counts += Counts(skipped=1)
+        return suite
+    command = ["cargo", "test", "--locked", "-p", "mdhub-bench", "--test", "interop", "--", "--show-output"]
+    status, output = suite.run(command)
+    suite.counts += judged(cargo_counts(output), status)
     return suite
 
 
@@ -274,9 +288,10 @@ def main() -> int:
     suites = []
     files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
     disasters, databases = files("test_disasters*.py"), files("test_databases*.py")
-    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases)]
-    runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE)]
-    chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters}
+    runtime = files("test_runtime*.py") + files("test_sieve*.py")
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime)]
+    runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
+    chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items()]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `greeting`, `frame`, `command` | the wire's grammar, both ways | yes |
 //! | `session` | what one peer may say when: greeting, handshake, traffic | yes |
+//! | `heard` | what a capture of a peer says | yes |
 //! | `access` | who may subscribe: tokens, addresses, guesses | yes |
 //! | `subscriptions` | who subscribed what; the prefixes of a topic | yes |
 //! | `topics` | topics, the matching prefixes and the last payload of each | yes |
@@ -30,6 +31,7 @@ mod config;
 mod fault;
 mod frame;
 mod greeting;
+mod heard;
 mod listener;
 mod log_gate;
 mod out_buffer;
@@ -41,5 +43,6 @@ mod topics;
 
 pub use access::Access;
 pub use config::ServerConfig;
+pub use heard::{Heard, heard};
 pub use server::{Named, PeerRef, Server};
 pub use topics::TopicId;

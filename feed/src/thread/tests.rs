@@ -86,6 +86,24 @@ fn a_contract_that_was_read_from_a_peer_whose_time_was_up_is_demanded_before_the
 }
 
 #[test]
+fn however_many_subscribers_talk_a_few_of_them_have_their_turn_in_a_round() {
+    let mut one = Loop::new();
+    let address = one.feed.server.local_addr();
+    let mut peers: Vec<_> = (0..20).map(|_| TcpStream::connect(address).expect("connects")).collect();
+    for peer in &mut peers {
+        peer.write_all(&opening()).expect("sends");
+    }
+    let connected = |one: &Loop| one.feed.vitals.peers.load(Relaxed);
+    while connected(&one) < 20 {
+        let (reads, before) = (one.feed.vitals.reads.load(Relaxed), connected(&one));
+        one.wait();
+        one.feed.round(&mut one.ready);
+        assert!(one.feed.vitals.reads.load(Relaxed) - reads <= PEERS_A_ROUND as u64);
+        assert!(connected(&one) - before <= PEERS_A_ROUND as u64);
+    }
+}
+
+#[test]
 fn what_is_demanded_is_told_in_the_same_round() {
     let mut one = Loop::new();
     let mut peer = TcpStream::connect(one.feed.server.local_addr()).expect("connects");

@@ -79,6 +79,11 @@ impl Session {
         !self.unfinished.is_empty()
     }
 
+    /// Bytes that wait for the rest of their frame.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.unfinished.len()
+    }
+
     /// Whether the handshake is done.
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)

@@ -8,6 +8,8 @@ mod budget;
 #[expect(dead_code, reason = "written for all tests with a bare client")]
 mod client;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod handshake;
