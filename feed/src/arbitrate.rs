@@ -10,16 +10,17 @@
 //! them. A source's own order can: a tick with exactly the watermark's time and volume is published when its source has
 //! already brought the latest published tick, because then it comes after it there. So does the source that opened the
 //! second, until another one overtakes it, which it can do only by bringing that same latest tick itself or a larger
-//! volume. From any other source its place is unknown, and it is late. On the other exchanges, where time and volume
-//! name a snapshot, the same rule keeps a front that shows it otherwise from publishing it a second time.
+//! volume. From any other source its place is unknown, and it is late: until a source brings it whose order is known, which
+//! redeems it. One that has brought it before the latest published tick cannot, since there it comes before it. On the other
+//! exchanges, where time and volume name a snapshot, the same rule keeps a front that shows it otherwise from publishing it
+//! a second time.
 //!
 //! # `late` or `late_unique`
 //!
 //! A late tick that was brought before, whether it was published or late itself, is [`Verdict::Late`]; the first copy of
 //! one that was never brought is [`Verdict::LateUnique`]: lost to subscribers. The ring is too short to know that of a
 //! copy that comes many ticks behind, so every `tid` is also kept in [`Known`], a memory that all contracts share. A copy
-//! that has left even that counts as unique. So published + late_unique = what the sources brought between them.
-
+//! that has left even that counts as unique. So published + late_unique - redeemed = what the sources brought between them.
 //!
 //! # Disagreement
 //!
@@ -29,6 +30,7 @@
 //! agree. [`Statics`] does the same for a day's limits and yesterday's settlement.
 
 mod known;
+mod passed;
 mod ring;
 mod statics;
 
@@ -64,6 +66,8 @@ pub struct Arrival {
 pub enum Verdict {
     /// It is the first of its kind and in order: publish it.
     Forward,
+    /// The same, though another source's copy of it was [`Self::LateUnique`], since its place was not known there.
+    Redeem,
     /// A copy of one of the last published ticks.
     Duplicate {
         /// How much later than the published copy its worker received it, ns; 0 if it was not later.
@@ -172,11 +176,29 @@ impl Arbiter {
                 return Verdict::Disagreement;
             }
         }
-        let follows = key == self.watermark && self.in_step.contains(arrival.source);
         let is_new = known.insert(arrival.tid);
-        if key > self.watermark || (follows && is_new) {
-            self.publish(arrival, key, saved);
+        if key > self.watermark {
+            self.publish(arrival, key, SourceMask::NONE, saved);
             return Verdict::Forward;
+        }
+        if key == self.watermark {
+            let passed = self.ring.as_ref().and_then(|ring| ring.passed.by(key, arrival.tid));
+            if self.in_step.contains(arrival.source) {
+                match passed {
+                    None if is_new => {
+                        self.publish(arrival, key, SourceMask::NONE, saved);
+                        return Verdict::Forward;
+                    }
+                    Some(by) if !by.contains(arrival.source) => {
+                        self.publish(arrival, key, by, saved);
+                        return Verdict::Redeem;
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(ring) = &mut self.ring {
+                ring.passed.note(key, arrival.tid, arrival.source);
+            }
         }
         if is_new { Verdict::LateUnique } else { Verdict::Late }
     }
@@ -192,9 +214,10 @@ impl Arbiter {
         self.watermark = (i64::MIN, i64::MIN);
     }
 
-    fn publish(&mut self, arrival: &Arrival, key: (i64, i64), saved: &mut dyn FnMut(SourceSlot)) {
+    /// `others` have brought it before, when its place was not known; where they are now is not known either.
+    fn publish(&mut self, arrival: &Arrival, key: (i64, i64), others: SourceMask, saved: &mut dyn FnMut(SourceSlot)) {
         let ring = self.ring.get_or_insert_default();
-        let sources = SourceMask::NONE.with(arrival.source);
+        let sources = others.with(arrival.source);
         let entry =
             Entry { tid: arrival.tid, ingress_mono_ns: arrival.ingress_mono_ns, key, view: arrival.view, sources };
         if let Some(leaves) = ring.put(entry)
@@ -204,7 +227,7 @@ impl Arbiter {
             saved(source);
         }
         self.watermark = key;
-        self.in_step = sources;
+        self.in_step = SourceMask::NONE.with(arrival.source);
     }
 }
 
@@ -217,7 +240,7 @@ fn contest(case: Option<Case>, agree: SourceMask, arrival: &Arrival, key: (i64, 
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Disagreement, Forward, Late, LateUnique};
+    use super::Verdict::{Disagreement, Forward, Late, LateUnique, Redeem};
     use super::*;
 
     fn slot(index: u8) -> SourceSlot {
@@ -298,9 +321,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_as_lost_is_not_published_after_all() {
-        let found = verdicts(&[(0, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5), (0, 3, 11, 5)]);
-        assert_eq!(found, [Forward, LateUnique, Late, Forward]);
+    fn what_came_out_of_place_is_redeemed_by_the_source_that_brings_it_in_its_place() {
+        let found = verdicts(&[(0, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5), (1, 2, 10, 5), (0, 3, 11, 5)]);
+        assert_eq!(found, [Forward, LateUnique, Redeem, duplicate(1), Forward]);
+        // The other one has brought a whole second before its place is known.
+        let ahead = [(0, 1, 10, 5), (1, 2, 10, 5), (1, 3, 10, 5), (0, 2, 10, 5), (1, 4, 10, 5), (0, 3, 10, 5)];
+        assert_eq!(verdicts(&ahead), [Forward, LateUnique, LateUnique, Redeem, LateUnique, Redeem]);
+    }
+
+    #[test]
+    fn nobody_redeems_what_it_has_brought_before_the_latest_itself() {
+        let again = [(0, 1, 10, 5), (1, 2, 10, 5), (1, 1, 10, 5), (1, 2, 10, 5), (0, 2, 10, 5)];
+        assert_eq!(verdicts(&again), [Forward, LateUnique, duplicate(2), Late, Redeem]);
+        // One that was published is never published again, however many of one second have come since.
+        let mut many: Vec<_> = (1..=40).map(|tid| (0, tid, 10, 5)).collect();
+        many.extend([(0, 1, 10, 5), (1, 40, 10, 5), (1, 2, 10, 5)]);
+        assert_eq!(verdicts(&many)[40..], [Late, duplicate(2), Late]);
     }
 
     #[test]

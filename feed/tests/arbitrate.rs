@@ -81,17 +81,27 @@ fn of(verdict: Verdict, copies: &[Copy], verdicts: &[Verdict]) -> Vec<usize> {
     copies.iter().zip(verdicts).filter(|(_, v)| **v == verdict).map(|(copy, _)| copy.index).collect()
 }
 
+fn published(copies: &[Copy], verdicts: &[Verdict]) -> Vec<usize> {
+    let is_published = |verdict: &Verdict| matches!(verdict, Verdict::Forward | Verdict::Redeem);
+    copies.iter().zip(verdicts).filter(|(_, v)| is_published(v)).map(|(copy, _)| copy.index).collect()
+}
+
 /// What holds of every stream: in order, none twice, and nothing unaccounted for.
 fn check(copies: &[Copy], verdicts: &[Verdict]) -> Result<(), TestCaseError> {
-    let published = of(Verdict::Forward, copies, verdicts);
-    let lost = of(Verdict::LateUnique, copies, verdicts);
+    let published = published(copies, verdicts);
+    let mut lost = of(Verdict::LateUnique, copies, verdicts);
     prop_assert!(published.is_sorted_by(|a, b| a < b), "not in order: {:?}", published);
+    for redeemed in of(Verdict::Redeem, copies, verdicts) {
+        let place = lost.iter().position(|index| *index == redeemed);
+        prop_assert!(place.is_some(), "{} was redeemed and not lost", redeemed);
+        lost.remove(place.unwrap_or_default());
+    }
     let mut accounted: Vec<_> = published.iter().chain(&lost).copied().collect();
     accounted.sort_unstable();
     let mut brought: Vec<_> = copies.iter().map(|copy| copy.index).collect();
     brought.sort_unstable();
     brought.dedup();
-    prop_assert_eq!(accounted, brought, "published + late_unique is not what was brought");
+    prop_assert_eq!(accounted, brought, "published + late_unique - redeemed is not what was brought");
     Ok(())
 }
 
@@ -180,8 +190,36 @@ proptest! {
     ) {
         let stream = one_time_a_second(&steps);
         let copies = arrivals(&spread(&stream), &fortunes);
-        let published = of(Verdict::Forward, &copies, &judge(Stamps::Seconds, &stream, &copies));
+        let published = published(&copies, &judge(Stamps::Seconds, &stream, &copies));
         prop_assert_eq!(published, (0..SNAPSHOTS).collect::<Vec<_>>());
+    }
+
+    /// However much the others lose or spoil: what nobody has overtaken when the one that loses nothing brings it is
+    /// published.
+    #[test]
+    fn a_source_that_loses_nothing_has_all_its_ticks_published_but_those_that_others_have_overtaken(
+        steps in vec((0..5i64, prop::bool::weighted(0.3)), SNAPSHOTS),
+        mut fortunes in fortunes(SNAPSHOTS, 3_000, 200),
+        whole in vec(luck(3_000, 0), SNAPSHOTS),
+    ) {
+        fortunes.push(whole);
+        let stream = one_time_a_second(&steps);
+        let copies = arrivals(&spread(&stream), &fortunes);
+        let verdicts = judge(Stamps::Seconds, &stream, &copies);
+        check(&copies, &verdicts)?;
+        // What others have overtaken is late for everybody: in order beats complete.
+        let mut newest = None;
+        let mut missing = Vec::new();
+        for (copy, verdict) in copies.iter().zip(&verdicts) {
+            let is_published = matches!(verdict, Verdict::Forward | Verdict::Redeem | Verdict::Duplicate { .. });
+            if usize::from(copy.source) + 1 == fortunes.len() && newest < Some(copy.index) && !is_published {
+                missing.push(copy.index);
+            }
+            if matches!(verdict, Verdict::Forward | Verdict::Redeem) {
+                newest = Some(copy.index);
+            }
+        }
+        prop_assert_eq!(missing, Vec::<usize>::new());
     }
 }
 

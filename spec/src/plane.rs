@@ -145,8 +145,10 @@ pub struct ExchangeVitals {
     pub duplicate: AtomicU64,
     /// Behind the watermark, and known from elsewhere.
     pub late: AtomicU64,
-    /// Behind the watermark, and brought by nobody else.
+    /// Behind the watermark, and brought by nobody else until then.
     pub late_unique: AtomicU64,
+    /// Of the forwarded, those that another source's copy had counted as `late_unique` before.
+    pub redeemed: AtomicU64,
     /// Condemned by a rule.
     pub rejected: AtomicU64,
     /// Brought again long after, so not news: not among the rejected.

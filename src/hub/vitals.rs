@@ -126,6 +126,7 @@ fn source(control: &Control, id: &AccountId, vitals: &SourceVitals) -> Value {
         "duplicate": vitals.total(|e| &e.duplicate),
         "late": vitals.total(|e| &e.late),
         "late_unique": vitals.total(|e| &e.late_unique),
+        "redeemed": vitals.total(|e| &e.redeemed),
         "rejected": vitals.total(|e| &e.rejected),
         "replayed": vitals.total(|e| &e.replayed),
         "disagreed": vitals.total(|e| &e.disagreed),

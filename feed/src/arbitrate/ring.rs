@@ -3,6 +3,7 @@
 use mdhub_spec::plane::SourceMask;
 
 use super::RING;
+use super::passed::Passed;
 
 /// What is remembered of a published tick.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +23,14 @@ pub(super) struct Ring {
     entries: [Entry; RING],
     /// Ticks ever put in.
     published: usize,
+    /// What was not put in for its place.
+    pub(super) passed: Passed,
 }
 
 impl Default for Ring {
     fn default() -> Self {
         let nothing = Entry { tid: 0, ingress_mono_ns: 0, key: (0, 0), view: 0, sources: SourceMask::NONE };
-        Self { tids: [0; RING], entries: [nothing; RING], published: 0 }
+        Self { tids: [0; RING], entries: [nothing; RING], published: 0, passed: Passed::default() }
     }
 }
 

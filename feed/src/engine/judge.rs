@@ -315,8 +315,12 @@ impl Engine {
             ingress_mono_ns: tick.ingress_mono_ns,
         };
         let lag_vitals = &self.lag_vitals;
-        match contract.arbiter.judge(&arrival, &mut self.known, &mut |source| lag_vitals.count_save(source)) {
-            Verdict::Forward => {
+        let verdict = contract.arbiter.judge(&arrival, &mut self.known, &mut |source| lag_vitals.count_save(source));
+        if verdict == Verdict::Redeem {
+            count(&vitals.redeemed);
+        }
+        match verdict {
+            Verdict::Forward | Verdict::Redeem => {
                 count(&vitals.forwarded);
                 contract.standing = Some(Standing::from(&tick));
                 contract.snapshot_time_ms = tick.exchange_time_ms;

@@ -107,6 +107,8 @@ struct Memory {
     opener: usize,
     /// The true tick that was published last.
     newest: usize,
+    /// Who has brought it since, or published it: a set of sources.
+    bringers: u64,
     recognised: VecDeque<u64>,
     /// Of ticks that somebody has brought.
     brought: HashSet<u64>,
@@ -183,16 +185,22 @@ impl<'a> Oracle<'a> {
             return Expected::NotPrimary;
         }
         if memory.recognised.contains(&tid) {
+            if index == memory.newest {
+                memory.bringers |= 1 << arrival.source;
+            }
             return Expected::Exactly(Fate::Duplicate);
         }
         let at = (tick.time_ms, tick.volume);
         let is_first = memory.brought.insert(tid);
         let behind = Expected::Exactly(if is_first { Fate::LateUnique } else { Fate::Late });
         match memory.mark {
-            // Only CZCE has two ticks of one second and volume. Whose are taken is the hub's to decide, as long as it never
-            // goes back; by itself it follows the source that opened them.
+            // Only CZCE has two ticks of one second and volume. A source that has brought the last published one shows what
+            // comes after it, and the hub owes it. Whose others are taken is the hub's to decide, as long as it never goes
+            // back; by itself it follows the source that opened them.
             Some(mark) if at == mark => {
-                let is_taken = found.map_or(arrival.source == memory.opener, |fate| matches!(fate, Fate::Published(_)));
+                let is_owed = memory.bringers & 1 << arrival.source != 0;
+                let is_taken =
+                    is_owed || found.map_or(arrival.source == memory.opener, |fate| matches!(fate, Fate::Published(_)));
                 if index < memory.newest || !is_taken {
                     return Expected::NotInOrder;
                 }
@@ -206,7 +214,7 @@ impl<'a> Oracle<'a> {
             }
             _ => memory.opener = arrival.source,
         }
-        memory.newest = index;
+        (memory.newest, memory.bringers) = (index, 1 << arrival.source);
         Expected::Exactly(self.publish(product, index, tid, arrival))
     }
 
@@ -423,18 +431,31 @@ pub(crate) fn stream_faults(scenario: &Scenario, published: &[&Message]) -> Vec<
 }
 
 /// True ticks that a source with a right to brought, and that were neither published nor counted as brought too late by
-/// all, or both, or more than once.
+/// all, or more than once. On CZCE what was counted so may yet be published, when its place has become known.
 fn unaccounted(scenario: &Scenario, expected: &[Expected], fates: &[Fate]) -> Vec<String> {
-    let mut counts: HashMap<usize, (bool, usize, usize)> = HashMap::new();
+    let mut counts: HashMap<usize, (bool, [usize; 2], usize)> = HashMap::new();
     for (place, (expected, fate)) in expected.iter().zip(fates).enumerate() {
         let (Label::True(tick) | Label::Again(tick, _)) = scenario.arrivals[place].label else { continue };
-        let count = counts.entry(tick).or_insert((false, 0, place));
+        let count = counts.entry(tick).or_insert((false, [0; 2], place));
         count.0 |=
             matches!(scenario.arrivals[place].label, Label::True(_)) && *expected != Expected::Exactly(Fate::Fenced);
-        count.1 += usize::from(matches!(fate, Fate::Published(_) | Fate::LateUnique));
+        count.1[0] += usize::from(matches!(fate, Fate::Published(_)));
+        count.1[1] += usize::from(*fate == Fate::LateUnique);
     }
-    let faults = counts.into_values().filter(|(is_owed, count, _)| *is_owed && *count != 1);
-    faults.map(|(_, count, place)| format!("{}: accounted for {count} times", describe(scenario, place))).collect()
+    let may_be_both = |place: usize| match scenario.arrivals[place].label {
+        Label::True(tick) | Label::Again(tick, _) => {
+            scenario.products[scenario.ticks[tick].product].exchange == Exchange::Czce
+        }
+        Label::Dirt(_) => false,
+    };
+    let is_right =
+        |counts: [usize; 2], place| matches!(counts, [0, 1] | [1, 0]) || counts == [1, 1] && may_be_both(place);
+    let faults = counts.into_values().filter(|(is_owed, counts, place)| *is_owed && !is_right(*counts, *place));
+    faults
+        .map(|(_, [published, late], place)| {
+            format!("{}: accounted for {} times", describe(scenario, place), published + late)
+        })
+        .collect()
 }
 
 /// True ticks that somebody with a right to brought in time for one to expect them, and that were not published: none where
