@@ -122,8 +122,8 @@ impl Watch {
                         self.store.wait_for_change().await;
                     }
                     Err(failure) => {
-                        self.away(&failure);
-                        tokio::time::sleep(away).await;
+                        let stale_in = self.away(&failure);
+                        tokio::time::sleep(away.min(stale_in.unwrap_or(away))).await;
                         away = (away * 2).min(AWAY_MAX);
                     }
                 }
@@ -181,7 +181,8 @@ impl Watch {
         }
     }
 
-    fn away(&mut self, failure: &StoreError) {
+    /// Says in how long the desired state becomes stale, if it is not yet.
+    fn away(&mut self, failure: &StoreError) -> Option<Duration> {
         let now = clock::now().mono;
         let is_unread = self.control.standing().get() == Standing::Unread;
         if is_unread {
@@ -196,7 +197,9 @@ impl Watch {
         if is_unread || away_ms >= limit_ms {
             let why = format!("the accounts cannot be read; the last desired state stays in force: {failure}");
             self.stands(Standing::DesiredStale, &why);
+            return None;
         }
+        Some(Duration::from_millis(limit_ms - away_ms))
     }
 
     /// Tells of a change, and of nothing else.
