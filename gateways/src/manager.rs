@@ -260,12 +260,13 @@ impl GatewayManager {
             started_at: clock::mono(),
         };
         self.shared.state().reserve(&launching, launch.after)?;
-        let (request, start) = self.request(&launch);
-        let (spawned, shared) = (self.spawner.spawn(request), Arc::clone(&self.shared));
+        // Without a Start no process is made: nobody would supervise it.
+        let asked = self.request(&launch).map(|(request, start)| (start, self.spawner.spawn(request)));
+        let shared = Arc::clone(&self.shared);
         let task = tokio::spawn(async move {
-            let made = match (start, spawned.await) {
-                (Ok(start), Ok(spawned)) => Ok((start, spawned)),
-                (Err(why), _) | (_, Err(why)) => Err(why),
+            let made = match asked {
+                Ok((start, spawned)) => spawned.await.map(|spawned| (start, spawned)),
+                Err(why) => Err(why),
             };
             shared.begin(launching, made)
         });
@@ -274,7 +275,7 @@ impl GatewayManager {
     }
 
     /// What the spawner needs, and the frame that carries the rest, secrets among it.
-    fn request(&self, launch: &Launch) -> (Request, Result<Zeroizing<Vec<u8>>, String>) {
+    fn request(&self, launch: &Launch) -> Result<(Request, Zeroizing<Vec<u8>>), String> {
         let account = &launch.account;
         let flow_dir = self.config.flow_root.join(account.id.as_str());
         let settings = &account.settings;
@@ -307,7 +308,7 @@ impl GatewayManager {
             flow_dir,
             lock_root: self.config.lock_root.clone(),
         };
-        (request, put.map(|()| frame))
+        put.map(|()| (request, frame))
     }
 
     /// Subscribes further contracts.

@@ -11,5 +11,6 @@ mod gateways {
     mod library;
     mod manager;
     mod simulated;
+    mod unprivileged;
     mod worker;
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::process::Incarnation;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::getpid;
 
 use super::procfs::{self, Born, FileId};
@@ -162,7 +162,7 @@ pub(super) fn find(root: &Path) -> io::Result<Vec<Found>> {
     let look = |name: &str| {
         let account: AccountId = name.parse().ok()?;
         let path = root.join(name);
-        let file = File::open(&path).ok()?;
+        let file = open(&path).ok()?;
         let file_id = FileId::from(&file.metadata().ok().filter(std::fs::Metadata::is_file)?);
         Some(Found { account, is_held: !can_lock(&file), record: read(&file), file_id, path })
     };
@@ -171,15 +171,26 @@ pub(super) fn find(root: &Path) -> io::Result<Vec<Found>> {
 
 /// Whether nobody holds the lock of this file. One that is not there is held by nobody.
 pub(super) fn is_free(path: &Path) -> bool {
-    match File::open(path) {
+    match open(path) {
         Ok(file) => can_lock(&file),
         Err(e) => e.kind() == io::ErrorKind::NotFound,
     }
 }
 
-/// Tries; the lock is given back when the file is closed.
+/// Opens a file to look at its lock. To open a pipe that somebody put there does not wait for its writer.
+fn open(path: &Path) -> io::Result<File> {
+    let does_not_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(does_not_wait).open(path)
+}
+
+/// Tries, and gives the lock back at once. To close the file would not do: a process that is being made at this moment has a
+/// copy of the descriptor until it runs its program, and would hold the lock as long.
 fn can_lock(file: &File) -> bool {
-    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    let is_taken = flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if is_taken {
+        let _ = flock(file, FlockOperation::Unlock);
+    }
+    is_taken
 }
 
 #[cfg(test)]
@@ -201,6 +212,20 @@ mod tests {
         }
         assert!(record(leader).is_of_this_boot());
         assert!(!Record { boot_id: "another".into(), ..record(leader) }.is_of_this_boot());
+    }
+
+    #[test]
+    fn to_look_at_a_lock_leaves_no_copy_of_a_descriptor_that_holds_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (root, account) = (dir.path().join("lock"), "ctp-main".parse().expect("a slug"));
+        drop(AccountLock::take(&root, &account).expect("free"));
+        let looked = File::open(root.join("ctp-main")).expect("there");
+        // As a process has it that is made while the lock is looked at.
+        let copy = looked.try_clone().expect("a copy");
+        assert!(can_lock(&looked));
+        drop(looked);
+        assert!(AccountLock::take(&root, &account).is_ok());
+        drop(copy);
     }
 
     #[test]

@@ -29,7 +29,7 @@ const REPORT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes taken in one read.
 const READ_BYTES: usize = 8 * 1024;
 /// Once the group is empty its pipes end, unless a descendant left the group and holds them: then nobody waits for it.
-const DRAIN_WAIT: Duration = Duration::from_millis(500);
+const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// While a line has members it is swept after this, then after twice as long, up to [`KILL_INTERVAL_MAX`].
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause between two sweeps.

@@ -1,15 +1,17 @@
 //! What workers are told, what they say on stderr, and what becomes of those that do not take part.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mdhub_gateways::manager::Refused;
 use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::contract::Contract;
-use mdhub_spec::process::{Ending, ExitReason, Incarnation};
+use mdhub_spec::process::{Ending, ExitReason, Incarnation, ProcessView};
+use mdhub_spec::time::Mono;
 use rustix::process::{Pid, Signal};
 
-use super::harness::{Hub, PASSWORD, Wanted, act, acting, program, simulated_library};
+use super::harness::{
+    Hub, PASSWORD, SOON, Wanted, act, acting, is_named, is_stopped, program, simulated_library, wait_until,
+};
 
 const ID: &str = "ctp-main";
 
@@ -107,15 +109,20 @@ async fn a_frozen_worker_is_seen_by_its_heartbeat_and_hears_term_all_the_same() 
     let Some(wanted) = simulated(&hub) else { return };
     let (launched, life) = hub.start(ID, &wanted).await.expect("starts");
     let (_other, other_life) = hub.start("other", &wanted).await.expect("starts");
-    let beating = hub.process(ID, "a heartbeat", |p| p.heartbeat_at.is_some()).await;
+    hub.process(ID, "a heartbeat", |p| p.heartbeat_at.is_some()).await;
     let pid = Pid::from_raw(launched.pid.cast_signed()).expect("positive");
     #[expect(clippy::disallowed_methods, reason = "the test is the disaster")]
     rustix::process::kill_process(pid, Signal::STOP).expect("frozen");
-    let after =
-        |ms| move |p: &mdhub_spec::process::ProcessView| p.heartbeat_at > beating.heartbeat_at.map(|at| at.plus_ms(ms));
-    hub.process("other", "three heartbeats of another", after(3_000)).await;
-    let frozen = hub.process(ID, "still there", |_| true).await;
-    assert!(!after(1_500)(&frozen), "a frozen one does not beat: {frozen:?}");
+    wait_until("a stopped process", SOON, || is_stopped(launched.pid)).await;
+    let beats = |since: Option<Mono>| move |p: &ProcessView| p.heartbeat_at > since;
+    // What it sent before is read by the time that a later one of the other is.
+    let seen = hub.process("other", "running", |_| true).await.heartbeat_at;
+    let mut seen = hub.process("other", "a heartbeat of another", beats(seen)).await.heartbeat_at;
+    let last = hub.process(ID, "still there", |_| true).await.heartbeat_at;
+    for _ in 0..3 {
+        seen = hub.process("other", "a later heartbeat of another", beats(seen)).await.heartbeat_at;
+    }
+    assert_eq!(hub.process(ID, "still there", |_| true).await.heartbeat_at, last, "a frozen one does not beat");
     hub.manager.terminate(&id(), life).expect("running");
     let exit = hub.exit(ID, life).await;
     assert!(exit.asked && exit.reason != ExitReason::Signal(9), "{:?}", exit.reason);
@@ -141,11 +148,11 @@ async fn one_that_lives_on_without_its_tick_pipe_is_shown_and_killed() {
 #[tokio::test]
 async fn a_flood_of_lines_is_bounded_cleaned_and_counted() {
     let hub = Hub::new(act());
-    let (_launched, life) = hub.start(ID, &acting("flood")).await.expect("starts");
-    let seen = hub.process(ID, "a loss", |p| p.log_lines_dropped >= 1_500).await;
-    assert!(seen.log_lines_dropped < 3_002, "{seen:?}");
-    // The last line is the one that is cleaned.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (launched, life) = hub.start(ID, &acting("flood")).await.expect("starts");
+    let seen = hub.process(ID, "a loss", |p| p.log_lines_dropped > 0).await;
+    assert!(seen.log_lines_dropped < 30_002, "{seen:?}");
+    // By then it has written all, and what is in a pipe is read to its end.
+    wait_until("the last line", SOON, || is_named(launched.pid, "sleep")).await;
     let exit = hub.kill(ID, life).await;
     assert_eq!(exit.stderr.len(), 50);
     assert_eq!(exit.stderr[49], "[31mred");

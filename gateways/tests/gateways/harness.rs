@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 pub(super) const PASSWORD: &str = "hunter2-never-seen";
+/// Longer than anything takes on a busy machine.
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// The script whose behaviour `ACT` names.
 pub(super) fn act() -> PathBuf {
@@ -181,8 +183,8 @@ impl Hub {
                 let _ = tokio::time::timeout(Duration::from_millis(20), self.changed.notified()).await;
             }
         };
-        let found = tokio::time::timeout(Duration::from_secs(30), search).await;
-        found.unwrap_or_else(|_| panic!("{what}: not within 30 s; {:#?}", self.view(&id)))
+        let found = tokio::time::timeout(SOON, search).await;
+        found.unwrap_or_else(|_| panic!("{what}: not within {SOON:?}; {:#?}", self.view(&id)))
     }
 
     pub(super) async fn exit(&self, id: &str, incarnation: Incarnation) -> Exit {
@@ -233,6 +235,16 @@ pub(super) fn sleeping(mark: &str) -> Vec<u32> {
 /// Whether a process is there at all, be it dead and not reaped.
 pub(super) fn is_there(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Whether a process runs a program of this name.
+pub(super) fn is_named(pid: u32, name: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+}
+
+/// Whether a process is stopped by a signal.
+pub(super) fn is_stopped(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
 }
 
 /// Waits until `holds`.

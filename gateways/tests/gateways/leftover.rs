@@ -10,10 +10,9 @@ use std::time::Duration;
 use mdhub_gateways::manager::StartError;
 use mdhub_spec::process::{Ending, ExitReason};
 
-use super::harness::{Hub, Wanted, act, acting, is_there, mark, program, sleeping, wait_until};
+use super::harness::{Hub, SOON, Wanted, act, acting, is_named, is_there, mark, program, sleeping, wait_until};
 
 const ID: &str = "ctp-main";
-const SOON: Duration = Duration::from_secs(20);
 
 #[expect(clippy::disallowed_methods, reason = "the test is the parent of hubs and bystanders")]
 fn command(program: &Path) -> Command {
@@ -98,8 +97,7 @@ async fn a_process_that_has_the_number_of_a_leftover_is_not_hit() {
             let holder =
                 command(Path::new("sh")).args(["-c", script]).arg(&path).arg(&leftover).spawn().expect("starts");
             // The shell has the mark on its line before it has the lock.
-            let name = || fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap_or_default();
-            wait_until("a holder", SOON, || name().trim() == "sleep").await;
+            wait_until("a holder", SOON, || is_named(holder.id(), "sleep")).await;
             // Reaped when it has been ended: the test is its parent.
             std::thread::spawn(move || { holder }.wait());
         }
@@ -116,13 +114,31 @@ async fn a_process_that_has_the_number_of_a_leftover_is_not_hit() {
 }
 
 #[tokio::test]
+async fn lock_files_of_junk_and_what_is_no_file_hold_up_no_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lock_root = dir.path().join("lock");
+    fs::create_dir_all(lock_root.join("a-directory")).expect("made");
+    fs::write(lock_root.join(ID), [0xff, b'@', 0, b'\n'].repeat(300_000)).expect("written");
+    fs::write(lock_root.join("not a slug"), "mdhub-lock-1").expect("written");
+    let pipe = lock_root.join("a-pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    let hub = Hub::at(dir.path(), act());
+    for account in ["a-directory", "a-pipe"] {
+        assert!(hub.view(&account.parse().expect("a slug")).process.is_none(), "{account}");
+    }
+    let (_launched, life) = hub.start(ID, &acting("obey")).await.expect("the account is free");
+    hub.kill(ID, life).await;
+    assert!(hub.start("a-directory", &acting("obey")).await.is_err_and(|e| e.to_string().contains("a-directory")));
+}
+
+#[tokio::test]
 async fn a_reader_of_the_lock_file_is_no_holder_of_the_lock() {
     let (hub, reader) = (Hub::new(act()), mark());
     let (_launched, life) = hub.start(ID, &acting("obey")).await.expect("starts");
     let script = r#"exec 4<"$0"; exec sleep "$1""#;
     let path = hub.lock_root.join(ID);
     let backup = command(Path::new("sh")).args(["-c", script]).arg(&path).arg(&reader).spawn().expect("starts");
-    wait_until("a reader", SOON, || sleeping(&reader).len() == 1).await;
+    wait_until("a reader", SOON, || is_named(backup.id(), "sleep")).await;
     hub.kill(ID, life).await;
     assert_eq!(sleeping(&reader), vec![backup.id()]);
     end(backup);
@@ -167,6 +183,6 @@ async fn the_proof_of_two_processes_can_find_some() {
     for hub in &hubs {
         hub.manager.shutdown(Duration::from_millis(10)).await;
     }
-    assert_eq!(sleeping(&mark), Vec::<u32>::new());
+    wait_until("an end of both", SOON, || sleeping(&mark).is_empty()).await;
     assert!(!is_there(0));
 }

@@ -24,6 +24,18 @@ async fn a_library_that_is_refused_ends_the_worker_with_its_own_code_and_words()
 }
 
 #[tokio::test]
+async fn a_path_cannot_forge_a_line_of_the_log() {
+    let hub = Hub::new(program("gateways-worker"));
+    let library = "/none\nerror forged\u{1b}[31m.so".into();
+    let (_launched, life) = hub.start(ID, &Wanted { library, ..Wanted::default() }).await.expect("starts");
+    let exit = hub.exit(ID, life).await;
+    assert_eq!(exit.reason, ExitReason::Code(EXIT_LIBRARY));
+    assert!(exit.bye.as_ref().is_some_and(|bye| bye.contains("forged") && !bye.contains('\n')), "{:?}", exit.bye);
+    let forged = |line: &String| line.starts_with("error forged") || line.contains('\u{1b}');
+    assert!(!exit.stderr.iter().any(forged), "{:?}", exit.stderr);
+}
+
+#[tokio::test]
 async fn the_other_flavours_library_and_a_changed_one_are_refused() {
     let (Some(ctp), Some(sopt)) = (vendor_library(GatewayKind::Ctp), vendor_library(GatewayKind::Sopt)) else {
         return;
@@ -61,7 +73,7 @@ async fn the_vendors_own_libraries_call_back_through_our_vtable() {
             hub.process(ID, "a lost front and a heartbeat", |p| p.front == lost && p.heartbeat_at.is_some()).await;
         assert!(seen.hello_at.is_some() && seen.ready_at.is_none());
         let exit = hub.kill(ID, life).await;
-        assert!(exit.stderr.iter().any(|line| line.contains("loaded, version")), "{kind}: {:?}", exit.stderr);
+        assert!(exit.stderr.iter().any(|line| line.contains("front disconnected")), "{kind}: {:?}", exit.stderr);
     }
 }
 

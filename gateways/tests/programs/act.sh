@@ -39,7 +39,7 @@ orphan)
     ;;
 stranger)
     # As above, and with another environment. Its parent lives for a while.
-    setsid env -i sh -c "sleep $MARK 0<&- 1>&- 2>&- 3>&- 4>&- & sleep 2.5" 0<&- 1>&- 2>&- 3>&- 4>&- &
+    setsid env -i sh -c "sleep $MARK 0<&- 1>&- 2>&- 3>&- 4>&- & sleep 7.5" 0<&- 1>&- 2>&- 3>&- 4>&- &
     exec sleep 600
     ;;
 heir)
@@ -67,18 +67,16 @@ prove)
     # As long as anything of this process lives, it has a lock of its own: a second process for the account finds it
     # taken. Its child leaves the group, and both are deaf.
     trap '' TERM
-    exec 9>>"$PROOF/$4.proof"
-    if flock -n 9; then echo "$5 $6" >>"$PROOF/started"; else echo "$4 $6" >>"$PROOF/doubled"; fi
+    # A process that ends closes its descriptors in their order: the proof, which stands where reports would, before the
+    # account's lock.
+    exec 3>>"$PROOF/$4.proof"
+    if flock -n 3; then echo "$5 $6" >>"$PROOF/started"; else echo "$4 $6" >>"$PROOF/doubled"; fi
     setsid sleep "$MARK" &
     exec sleep "$MARK"
     ;;
 flood)
-    i=0
-    while [ $i -lt 3000 ]; do
-        echo "info $i"
-        i=$((i + 1))
-    done >&2
-    head -c 9000 /dev/zero | tr '\0' x >&2
+    seq -f 'info %.0f' 30000 >&2
+    head -c 30000000 /dev/zero | tr '\0' x >&2
     printf '\n\033[31mred\007\n' >&2
     exec sleep 600
     ;;

@@ -52,7 +52,7 @@ fn each_refusal_and_silence_of_a_front_has_its_own_exit_code_and_words() {
     ] {
         let Some(mut wanted) = simulated(scenario, &["rb2701.SHFE", "m2705.DCE"], limits) else { return };
         wanted.start.session_open = true;
-        wanted.start().end().left(code, 30, parts);
+        wanted.start().end().left(code, 60, parts);
     }
 }
 
@@ -62,7 +62,7 @@ fn a_brokers_endless_words_are_cut_and_cleaned() {
     let scenario = format!(r#"{{"kind":"login_refused","error":63,"text":"\u0007{words}"}}"#);
     let Some(wanted) = simulated(&scenario, &[], PATIENT) else { return };
     let end = wanted.start().end();
-    end.left(EXIT_LOGIN_REFUSED, 30, &["code 63"]);
+    end.left(EXIT_LOGIN_REFUSED, 60, &["code 63"]);
     let refused = |r: &Report| matches!(r, Report::LoginRefused { code: 63, message } if *message == words);
     assert_eq!(end.count(refused), 1, "{:?}", end.reports);
 }
@@ -80,7 +80,7 @@ fn contracts_that_stay_unanswered_are_named_and_keep_nobody_from_ready() {
     worker.until("asked for again, answered", |r| *r == Report::Unanswered { count: 0, first: Vec::new() });
     worker.tell(&Command::Stop);
     let end = worker.end();
-    end.left(EXIT_ASKED, 30, &[]);
+    end.left(EXIT_ASKED, 60, &[]);
     assert!(end.reports.iter().any(|(_, r)| *r == Report::Ready { accepted: 3 }), "{:?}", end.reports);
     assert!(end.stderr.contains("warn 2 subscriptions are unanswered: m2705, m2709"), "{}", end.stderr);
 }
@@ -95,21 +95,21 @@ fn silence_counts_only_while_the_hub_says_that_the_session_is_open() {
         worker.until("a heartbeat later", |r| matches!(r, Report::Heartbeat { .. }));
     }
     worker.tell(&Command::Session { open: true });
-    worker.end().left(EXIT_SILENT, 30, &["not one tick", "0.5 s"]);
+    worker.end().left(EXIT_SILENT, 60, &["not one tick", "0.5 s"]);
 }
 
 #[test]
 fn ticks_keep_an_open_session_alive() {
-    let Some(mut wanted) = simulated("", &["rb2701.SHFE"], Limits { silent_ms: 1_500, ..PATIENT }) else { return };
+    let Some(mut wanted) = simulated("", &["rb2701.SHFE"], Limits { silent_ms: 4_000, ..PATIENT }) else { return };
     wanted.start.session_open = true;
     let mut worker = wanted.start();
     worker.until("ready", |r| matches!(r, Report::Ready { .. }));
-    for _ in 0..4 {
+    for _ in 0..6 {
         worker.until("a heartbeat later", |r| matches!(r, Report::Heartbeat { .. }));
     }
     worker.signal(Signal::TERM);
     let end = worker.end();
-    end.left(EXIT_ASKED, 30, &["TERM"]);
+    end.left(EXIT_ASKED, 60, &["TERM"]);
     assert!(end.ticks > 20, "{} ticks", end.ticks);
 }
 
@@ -120,18 +120,18 @@ fn a_hub_that_keeps_dropping_ticks_is_left() {
     let Some(mut wanted) = simulated("", &all, Limits { overflow_beats_max: 2, ..PATIENT }) else { return };
     wanted.reads_ticks = false;
     wanted.set_world(5, &at_front(""));
-    wanted.start().end().left(EXIT_OVERFLOW, 40, &["each of 2 consecutive seconds", "does not keep up"]);
+    wanted.start().end().left(EXIT_OVERFLOW, 60, &["each of 2 consecutive seconds", "does not keep up"]);
 }
 
 #[test]
 fn a_hub_that_does_not_read_reports_is_left_and_holds_up_no_tick() {
     let all = codes(200);
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let Some(mut wanted) = simulated("", &all, Limits { report_timeout_ms: 1_000, ..PATIENT }) else { return };
+    let Some(mut wanted) = simulated("", &all, Limits { report_timeout_ms: 3_000, ..PATIENT }) else { return };
     (wanted.reads_reports, wanted.report_pipe_bytes) = (false, 4_096);
     let end = wanted.start().end();
     assert_eq!((end.code, end.signal), (Some(EXIT_REPORTS_UNREAD), None), "{end:#?}");
-    assert!(end.stderr.contains("the hub has read no report for 1"), "{}", end.stderr);
+    assert!(end.stderr.contains("the hub has read no report for 3"), "{}", end.stderr);
     assert!(end.ticks > 500, "{} ticks", end.ticks);
 }
 
@@ -162,7 +162,7 @@ fn what_a_library_prints_reaches_neither_the_ticks_nor_floods_the_log() {
     worker.until("ticks", |r| matches!(r, Report::Heartbeat { received: 60.., .. }));
     worker.tell(&Command::Stop);
     let end = worker.end();
-    end.left(EXIT_ASKED, 30, &[]);
+    end.left(EXIT_ASKED, 60, &[]);
     assert!(end.stderr.len() < 200_000, "{} bytes of log", end.stderr.len());
     assert!(end.stderr.contains("the library prints"), "{}", end.stderr);
 }

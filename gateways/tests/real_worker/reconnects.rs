@@ -39,7 +39,7 @@ fn after_a_reconnect_the_worker_is_subscribed_to_what_is_wanted_by_then() {
     acknowledged.sort();
     assert_eq!(acknowledged, ["au2702", "m2705"]);
     worker.tell(&Command::Stop);
-    worker.end().left(EXIT_ASKED, 40, &[]);
+    worker.end().left(EXIT_ASKED, 60, &[]);
 }
 
 #[test]
@@ -49,15 +49,14 @@ fn however_often_the_front_comes_back_there_is_at_most_one_login_a_second() {
     let Some(wanted) = Wanted::simulated(front, &[]) else { return };
     let mut worker = wanted.start();
     let mut logins: Vec<Duration> = Vec::new();
-    while logins.len() < 3 {
+    while logins.len() < 6 {
         logins.push(worker.until("a login", |r| matches!(r, Report::LoggedIn { .. })));
     }
     worker.tell(&Command::Stop);
     let end = worker.end();
-    end.left(EXIT_ASKED, 40, &[]);
-    // When the answer is read jitters; when the login is sent does not.
-    let close = logins.windows(2).filter(|pair| pair[1] - pair[0] < Duration::from_millis(800)).count();
-    assert_eq!(close, 0, "{logins:?}");
+    end.left(EXIT_ASKED, 60, &[]);
+    // When the first and the last answer are read jitters; when a login is sent does not.
+    assert!(logins[5] - logins[0] > Duration::from_millis(3_500), "{logins:?}");
     assert!(end.count(|r| *r == Report::FrontConnected) > logins.len(), "{:?}", end.reports);
 }
 
@@ -71,7 +70,7 @@ fn each_start_takes_the_next_front_and_stays_with_one_that_ticks() {
         line.split_whitespace().nth(2).expect("an address").to_owned()
     };
     let dead = wanted.start().end();
-    dead.left(EXIT_NO_FRONT, 30, &[]);
+    dead.left(EXIT_NO_FRONT, 60, &[]);
     assert_eq!(registered(&dead.stderr), "tcp://a.sim:1");
     wanted.start.limits = PATIENT;
     for _ in 0..2 {
@@ -79,7 +78,7 @@ fn each_start_takes_the_next_front_and_stays_with_one_that_ticks() {
         worker.until("ticks", |r| matches!(r, Report::Heartbeat { received: 1.., .. }));
         worker.signal(Signal::TERM);
         let end = worker.end();
-        end.left(EXIT_ASKED, 30, &["TERM"]);
+        end.left(EXIT_ASKED, 60, &["TERM"]);
         assert_eq!(registered(&end.stderr), "tcp://b.sim:1");
     }
     let mut killed = wanted.start();

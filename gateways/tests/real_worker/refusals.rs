@@ -24,14 +24,14 @@ fn flow_directories_that_the_library_would_crash_on_are_refused() {
     for kind in [CTP, GatewayKind::Sopt] {
         let Some(mut missing) = wanted(kind) else { return };
         missing.start.flow_dir.push_str("/none");
-        missing.start().end().left(EXIT_LIBRARY, 20, &["flow_dir", "/none", "No such file"]);
+        missing.start().end().left(EXIT_LIBRARY, 60, &["flow_dir", "/none", "No such file"]);
         let Some(file) = wanted(kind) else { return };
         std::fs::remove_dir(&file.start.flow_dir).expect("empty");
         std::fs::write(&file.start.flow_dir, b"").expect("written");
-        file.start().end().left(EXIT_LIBRARY, 20, &["flow_dir", "no directory"]);
+        file.start().end().left(EXIT_LIBRARY, 60, &["flow_dir", "no directory"]);
         let Some(taken) = wanted(kind) else { return };
         std::fs::create_dir(Path::new(&taken.start.flow_dir).join("QueryRsp.con")).expect("made");
-        taken.start().end().left(EXIT_LIBRARY, 20, &["QueryRsp.con", "no regular file"]);
+        taken.start().end().left(EXIT_LIBRARY, 60, &["QueryRsp.con", "no regular file"]);
     }
 }
 
@@ -52,13 +52,13 @@ fn addresses_without_tcp_are_refused_before_the_library_is_loaded() {
             let Some(mut wanted) = wanted(kind) else { return };
             wanted.start.md_address = vec![ADDRESS.into(), address.into()];
             let end = wanted.start().end();
-            end.left(EXIT_START, 20, &["tcp://HOST:PORT", &format!("{address:?}")]);
+            end.left(EXIT_START, 60, &["tcp://HOST:PORT", &format!("{address:?}")]);
             assert_eq!(end.count(|r| matches!(r, Report::LibraryLoaded { .. })), 0);
         }
     }
     let Some(mut none) = wanted(CTP) else { return };
     none.start.md_address.clear();
-    none.start().end().left(EXIT_START, 20, &["md_address is empty"]);
+    none.start().end().left(EXIT_START, 60, &["md_address is empty"]);
 }
 
 #[test]
@@ -66,19 +66,19 @@ fn libraries_that_are_not_what_they_should_be_are_refused() {
     let (Some(ctp), Some(sopt)) = (vendor_library(CTP), vendor_library(GatewayKind::Sopt)) else { return };
     for (kind, library, word) in [(CTP, &sopt, "a sopt library"), (GatewayKind::Sopt, &ctp, "a ctp library")] {
         let mut wanted = Wanted::new(kind, library, &[ADDRESS.to_owned()]);
-        wanted.start().end().left(EXIT_LIBRARY, 20, &[word, "is missing"]);
+        wanted.start().end().left(EXIT_LIBRARY, 60, &[word, "is missing"]);
         wanted.start.library_sha256 = Some("0".repeat(64));
-        wanted.start().end().left(EXIT_LIBRARY, 20, &["sha256", "0000", "it was not loaded"]);
+        wanted.start().end().left(EXIT_LIBRARY, 60, &["sha256", "0000", "it was not loaded"]);
     }
     let text = Wanted::new(CTP, Path::new("/etc/passwd"), &[ADDRESS.to_owned()]);
-    text.start().end().left(EXIT_LIBRARY, 20, &["/etc/passwd", "cannot be loaded", "ELF"]);
+    text.start().end().left(EXIT_LIBRARY, 60, &["/etc/passwd", "cannot be loaded", "ELF"]);
     let none = Wanted::new(CTP, Path::new("/none.so"), &[ADDRESS.to_owned()]);
-    none.start().end().left(EXIT_LIBRARY, 20, &["/none.so", "No such file"]);
+    none.start().end().left(EXIT_LIBRARY, 60, &["/none.so", "No such file"]);
     // To hash it would not end.
     let mut endless = Wanted::new(CTP, Path::new("/dev/zero"), &[ADDRESS.to_owned()]);
-    endless.start().end().left(EXIT_LIBRARY, 20, &["/dev/zero", "no regular file"]);
+    endless.start().end().left(EXIT_LIBRARY, 60, &["/dev/zero", "no regular file"]);
     endless.start.library_sha256 = Some("0".repeat(64));
-    endless.start().end().left(EXIT_LIBRARY, 20, &["/dev/zero", "no regular file"]);
+    endless.start().end().left(EXIT_LIBRARY, 60, &["/dev/zero", "no regular file"]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_unknown_version_of_the_library_is_used_and_said_to_be_unknown() {
     let mut wanted = Wanted::new(CTP, &copy, std::slice::from_ref(&front.address));
     wanted.start.limits = Limits { disconnects_max: 3, ..PATIENT };
     let end = wanted.start().end();
-    end.left(EXIT_DISCONNECTS, 20, &["0x1001"]);
+    end.left(EXIT_DISCONNECTS, 60, &["0x1001"]);
     let unknown =
         |r: &Report| matches!(r, Report::LibraryLoaded { version, known: false } if version.starts_with("v6.7.9_2099"));
     assert_eq!(end.count(unknown), 1, "{:?}", end.reports);

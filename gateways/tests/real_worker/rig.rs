@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 pub(super) const PASSWORD: &str = "hunter2-never-seen";
 /// Longer than anything that is waited for.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A program of this crate's examples, which cargo builds beside its tests.
 pub(super) fn program(name: &str) -> PathBuf {
@@ -306,11 +306,12 @@ impl Worker {
 
     /// Waits for it to leave by itself.
     pub(super) fn end(mut self) -> End {
+        let deadline = now(self.started) + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 break status;
             }
-            assert!(now(self.started) < PATIENCE, "it does not leave; {:#?}", self.seen);
+            assert!(now(self.started) < deadline, "it does not leave; {:#?}", self.seen);
             std::thread::park_timeout(Duration::from_millis(5));
         };
         let took = now(self.started);
