@@ -287,8 +287,8 @@ def main() -> int:
     has_venv = prepare_venv()
     suites = []
     files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
-    disasters, databases = files("test_disasters*.py"), files("test_databases*.py")
-    runtime = files("test_runtime*.py") + files("test_sieve*.py")
+    disasters, databases, chaos = files("test_disasters*.py"), files("test_databases*.py"), files("test_chaos*.py")
+    runtime = files("test_runtime*.py") + files("test_sieve*.py") + files("test_alerts*.py")
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime)]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}

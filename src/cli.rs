@@ -43,6 +43,9 @@ pub(crate) enum Command {
     Subscribe(SubscribeArgs),
     /// Judge a settings file without running anything
     Check(CheckArgs),
+    /// Whether people are told of errors
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Test an account's login by hand, step by step; the hub starts its workers by this command, too
     #[command(after_help = PROBE_HELP)]
     Gateway(GatewayArgs),
@@ -68,6 +71,19 @@ pub(crate) struct RunArgs {
     pub(crate) config: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertCommand {
+    /// Send one message to everybody whom the settings name, and say what became of it
+    Test(AlertArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertArgs {
+    /// The settings file; the mail server is named by MDHUB_SMTP_URL or MDHUB_SMTP_URL_FILE
+    #[arg(long, env = "MDHUB_CONFIG", default_value = "mdhub.yaml")]
+    pub(crate) config: PathBuf,
 }
 
 /// Where the hub keeps what it must not lose.

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mdhub_alerts::Waiting;
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
@@ -48,7 +49,7 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, logging, say};
+use crate::{Failure, alerts, logging, say};
 
 use self::control::{Control, Key};
 use self::outbox::Outbox;
@@ -94,7 +95,8 @@ pub(crate) async fn run(
     _lock: File,
     started: impl FnOnce(&Addresses) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let log = logging::start(&loaded.settings.logging)?;
+    let reports = Waiting::default();
+    let log = logging::start(&loaded.settings.logging, reports.ear())?;
     let mut ends = Ends::listen()?;
     guard_memory();
     allow_descriptors();
@@ -121,13 +123,18 @@ pub(crate) async fn run(
     let outbox = outbox::start(store.clone());
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 
+    let in_session = control.clone();
+    let file = data.path("alerts.json");
+    let alerts = Arc::new(alerts::start(reports, &loaded.settings.alerts, file, move || in_session.in_session())?);
+
     let (stop, stopped) = tokio_watch::channel(false);
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
     let mut tasks = JoinSet::new();
     tasks.spawn(watch::Watch::new(store, control.clone(), last, outbox.clone()).run(stopped.clone()));
     tasks.spawn(status::run(data.clone(), control.documents(), stopped.clone()));
-    tasks.spawn(vitals::run(data.clone(), control.clone(), stopped.clone()));
+    tasks.spawn(vitals::run(data.clone(), control.clone(), alerts.clone(), stopped.clone()));
+    tasks.spawn(alerts::follow(alerts.clone(), control.settings(), stopped.clone()));
     tasks.spawn(hooks::wedge_feed(feed.clone(), stopped.clone()));
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
@@ -147,7 +154,8 @@ pub(crate) async fn run(
     let _ = stop.send(true);
     let running = Running { controller, tasks, manager, outbox };
     running.end(grace, ends).await;
-    vitals::write(&data, &control);
+    vitals::write(&data, &control, &alerts);
+    let alerts = Arc::into_inner(alerts);
     let _ = feed.send(FeedCommand::Shutdown);
     listener.abort();
     let _ = listener.await;
@@ -157,6 +165,9 @@ pub(crate) async fn run(
         let _ = tokio::task::spawn_blocking(move || feed.join()).await;
     }
     info!("the hub has ended");
+    if let Some(alerts) = alerts {
+        let _ = tokio::task::spawn_blocking(move || alerts.stop()).await;
+    }
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! The hub's log goes to stderr, through a bounded queue that drops lines rather than block: a full pipe must not stop ticks.
 
+use mdhub_alerts::Ear;
 use mdhub_spec::settings::{LogFormat, Logging};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
@@ -38,20 +40,20 @@ impl LogFilter {
     }
 }
 
-/// Sets the log up for the whole process.
+/// Sets the log up for the whole process. `ear` hears errors whatever the filter leaves out.
 ///
 /// # Errors
 /// When the filter cannot be understood.
-pub(crate) fn start(logging: &Logging) -> Result<Log, Failure> {
+pub(crate) fn start(logging: &Logging, ear: Ear) -> Result<Log, Failure> {
     let (filter, handle) = reload::Layer::new(filter(logging)?);
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
     let lines = fmt::layer().with_writer(writer).with_ansi(false);
-    let all = tracing_subscriber::registry().with(filter);
-    match logging.format {
-        LogFormat::Human => all.with(lines).init(),
-        LogFormat::Json => all.with(lines.json()).init(),
-    }
+    let lines = match logging.format {
+        LogFormat::Human => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(ear.with_filter(LevelFilter::INFO)).init();
     Ok(Log { _writer: guard, filter: LogFilter(handle) })
 }
 

@@ -10,11 +10,13 @@
 //! | [`accounts`] | desired state from a terminal |
 //! | [`subscribe`] | prints ticks |
 //! | [`check`] | judges a settings file |
+//! | [`alerts`] | whom the hub tells of errors |
 //! | [`probe`] | tests an account's login by hand |
 //! | [`settings_file`], [`data_dir`] | what is on disk, and where |
 //! | [`clock`], [`logging`] | the edges to time and to stderr |
 
 mod accounts;
+mod alerts;
 mod check;
 mod cli;
 mod clock;
@@ -32,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, Role};
+use crate::cli::{AlertCommand, Cli, Command, Role};
 
 /// A failure, said in a sentence for people.
 type Failure = String;
@@ -74,6 +76,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
         }
         Command::Check(args) => check::run(&args),
+        Command::Alert(AlertCommand::Test(args)) => alerts::test(&args),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Run(args) => runtime()?.block_on(hub::run_from_file(args)),
         Command::Account(args) => runtime()?.block_on(accounts::run(args)),

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::contract::Contract;
 
+mod alerts;
 mod arbitration;
 mod calendar;
 mod canaries;
@@ -17,6 +18,7 @@ mod hub_limits;
 mod number;
 mod publish;
 
+pub use alerts::{Alerts, Webhook, WebhookKind};
 pub use arbitration::{Arbitration, ArbitrationMode};
 pub use calendar::{Calendar, Day, Hours, Product, ProductCode};
 pub use canaries::Canaries;
@@ -79,6 +81,9 @@ pub struct Settings {
     /// Vendor libraries, by the names that accounts use.
     #[serde(default)]
     pub libraries: BTreeMap<String, Library>,
+    /// Who is told of errors.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// The hub's own log.
     #[serde(default)]
     pub logging: Logging,
@@ -236,6 +241,7 @@ impl Settings {
         self.publish.check()?;
         self.cleansing.check()?;
         self.calendar.check()?;
+        self.alerts.check()?;
         self.health.check()
     }
 }

@@ -11,7 +11,7 @@ mod ticks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -146,6 +146,8 @@ pub(crate) struct Control {
     queue: Queue,
     launches: AtomicU64,
     standing: StandingCell,
+    /// The market's `runs`.
+    in_session: AtomicBool,
     state: Mutex<State>,
     /// What the status file says.
     documents: tokio_watch::Sender<Arc<Value>>,
@@ -176,6 +178,7 @@ impl Control {
             queue,
             launches: AtomicU64::new(0),
             standing: StandingCell::default(),
+            in_session: AtomicBool::default(),
             state: Mutex::new(state),
             documents: tokio_watch::Sender::new(Arc::new(status::nothing())),
             routing: tokio::sync::Mutex::new(()),
@@ -309,6 +312,11 @@ impl Control {
         self.state().vitals.clone()
     }
 
+    /// Whether any gateway is to run now. Asks no lock, so that whoever asks never waits for a run.
+    pub(crate) fn in_session(&self) -> bool {
+        self.in_session.load(Ordering::Relaxed)
+    }
+
     /// The feed, for its counters.
     pub(crate) fn feed(&self) -> &FeedHandle {
         &self.feed
@@ -345,7 +353,7 @@ impl Control {
         let configured = self.configured();
         if configured.always_open {
             let watched = configured.canaries.iter().map(|canary| (canary.exchange(), self.started_at));
-            state.market = Market { open: watched.collect(), ..Market::default() };
+            state.market = Market { open: watched.collect(), runs: true, ..Market::default() };
         } else if !(state.market_at_ms..state.market.until_ms).contains(&now.wall_ms()) {
             // Also when the wall clock was set back.
             state.market = market::at(&configured.calendar, configured.contracts.iter(), &configured.canaries, now);
@@ -355,6 +363,7 @@ impl Control {
                 self.outbox.hub_event(None, "CalendarEnds", message);
             }
         }
+        self.in_session.store(state.market.runs, Ordering::Relaxed);
     }
 
     /// Tells each worker whether silence counts.

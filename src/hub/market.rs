@@ -26,6 +26,8 @@ pub(crate) struct Market {
     pub(crate) open: BTreeMap<Exchange, Mono>,
     /// Kinds that are not to run, and when they are again.
     pub(crate) closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// Whether any kind is to run.
+    pub(crate) runs: bool,
     /// Days since the epoch, in Beijing.
     pub(crate) today: i64,
     /// Days from today to the last one that the calendar knows; below zero when it has passed.
@@ -72,6 +74,8 @@ pub(crate) fn at<'a>(
         if !looks.iter().any(|look| look.runs) {
             let again = looks.iter().filter_map(|look| look.runs_from_ms).min();
             market.closed.insert(kind, again.map(|at_ms| mono(now, at_ms)));
+        } else {
+            market.runs = true;
         }
     }
     for canary in canaries {
@@ -163,6 +167,7 @@ mod tests {
         ] {
             let market = look_at(beijing(18, hour, minute));
             assert_eq!(market.closed.keys().copied().collect::<Vec<_>>(), closed, "{hour}:{minute}");
+            assert_eq!(market.runs, closed.len() < 2, "{hour}:{minute}");
         }
         // Saturday, and when it goes on: Monday half an hour before the first auction or section.
         let saturday = look_at(beijing(21, 12, 0));

@@ -1,9 +1,10 @@
 //! Counters for people and scripts: `vitals.json` in the data directory, rewritten every second.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mdhub_alerts::Alerts;
 use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::{FeedVitals, SourceVitals};
 use mdhub_spec::settings::Rule;
@@ -18,10 +19,15 @@ use super::control::Control;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Writes until the hub ends.
-pub(crate) async fn run(data: DataDir, control: Arc<Control>, mut stopped: tokio_watch::Receiver<bool>) {
+pub(crate) async fn run(
+    data: DataDir,
+    control: Arc<Control>,
+    alerts: Arc<Alerts>,
+    mut stopped: tokio_watch::Receiver<bool>,
+) {
     let mut failing = false;
     loop {
-        let text = text(&control);
+        let text = text(&control, &alerts);
         let data = data.clone();
         // A disk that hangs holds up this task alone, and none of the threads that steer.
         let written = tokio::task::spawn_blocking(move || data.replace("vitals.json", &text)).await;
@@ -38,13 +44,13 @@ pub(crate) async fn run(data: DataDir, control: Arc<Control>, mut stopped: tokio
 }
 
 /// Writes once, at the end.
-pub(crate) fn write(data: &DataDir, control: &Control) {
-    if let Err(error) = data.replace("vitals.json", &text(control)) {
+pub(crate) fn write(data: &DataDir, control: &Control, alerts: &Alerts) {
+    if let Err(error) = data.replace("vitals.json", &text(control, alerts)) {
         warn!(%error, "the last vitals.json cannot be written");
     }
 }
 
-fn text(control: &Control) -> String {
+fn text(control: &Control, alerts: &Alerts) -> String {
     let accounts: Map<String, Value> = control
         .source_vitals()
         .into_iter()
@@ -59,10 +65,25 @@ fn text(control: &Control) -> String {
         ("unpublishable", json!(rules.unpublishable())),
         ("doubted", json!(rules.doubted())),
         ("events_dropped", json!(control.events_dropped())),
+        ("alerts", alerts_of(alerts)),
         ("desired", json!(format!("{:?}", control.standing().get()))),
     ];
     all.extend(others.map(|(name, value)| (name.to_owned(), value)));
     Value::Object(all).to_string()
+}
+
+fn alerts_of(alerts: &Alerts) -> Value {
+    let vitals = alerts.vitals();
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    json!({
+        "channels": read(&vitals.channels),
+        "open": read(&vitals.open),
+        "delivered": read(&vitals.delivered),
+        "failed": read(&vitals.failed),
+        "waiting": read(&vitals.waiting),
+        "given_up": read(&vitals.given_up),
+        "unheard": alerts.lost(),
+    })
 }
 
 /// Every counter of the feed thread: one that is new does not compile until it is here.

@@ -53,9 +53,9 @@ class Hubs:
         """A demo that listens."""
         return self._listening(Hub.demo(self.directory / "demo"))
 
-    def run(self, settings_file: Path, name: str = "data") -> Hub:
+    def run(self, settings_file: Path, name: str = "data", **environment: str) -> Hub:
         """A hub on a settings file that listens."""
-        return self._listening(Hub.run(self.directory / name, settings_file))
+        return self._listening(Hub.run(self.directory / name, settings_file, **environment))
 
     def empty(self) -> Hub:
         """A hub on the synthetic market, without accounts. Its fronts keep journals: see `journals`."""

@@ -5,7 +5,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use crate::tree::{SourceFile, root, tracked};
 
 /// Which of our packages a package may depend on.
-const MAY_IMPORT: [(&str, &[&str]); 9] = [
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("mdhub-spec", &[]),
     ("mdhub-simapi", &[]),
     ("mdhub-bench", &["mdhub-spec", "mdhub-feed"]),
@@ -13,17 +13,20 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("mdhub-gateways", &["mdhub-spec"]),
     ("mdhub-feed", &["mdhub-spec"]),
     ("mdhub-store", &["mdhub-spec"]),
+    ("mdhub-alerts", &["mdhub-spec"]),
     ("mdhub-api", &["mdhub-spec"]),
-    ("mdhub", &["mdhub-spec", "mdhub-reconciler", "mdhub-gateways", "mdhub-feed", "mdhub-store", "mdhub-api"]),
+    ("mdhub", &["mdhub-spec", "mdhub-reconciler", "mdhub-gateways", "mdhub-feed", "mdhub-store", "mdhub-alerts", "mdhub-api"]),
 ];
 
 /// Outside packages that give a power which only some of ours may have.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sqlx", &["mdhub-store"]),
     ("mongodb", &["mdhub-store"]),
     ("libloading", &["mdhub-gateways"]),
     ("command-fds", &["mdhub-gateways"]),
     ("axum", &["mdhub-api"]),
+    ("lettre", &["mdhub-alerts"]),
+    ("ureq", &["mdhub-alerts"]),
     ("zeromq", &["mdhub", "mdhub-bench"]),
     ("clap", &["mdhub"]),
     ("tokio", &["mdhub-reconciler", "mdhub-gateways", "mdhub-store", "mdhub-api", "mdhub", "mdhub-bench"]),

@@ -4,13 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_reconciler::plan::{AccountStatus, Observed, Plan};
 use mdhub_spec::account::{AccountId, GatewayKind};
-use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType};
+use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
 use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Exit, Incarnation};
 use mdhub_spec::time::Mono;
 use tracing::{error, info, warn};
 
 use super::Control;
+
+/// Ends every incident of an account; see `mdhub_alerts::Ear` for `incident` and `recovers`.
+const ALL_OF_ACCOUNT: &str = "*";
+
+/// The incident that all sources of a kind are silent.
+fn silent_market(kind: GatewayKind) -> String {
+    format!("MarketSilent {kind}")
+}
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -93,9 +101,14 @@ impl Control {
         drop(state);
         exits.into_iter().for_each(|(id, exit)| self.tell_exit(id, exit));
         failovers.iter().for_each(|failover| self.tell_failover(failover, observed, plan, now));
-        plan.statuses.iter().for_each(|(id, status)| self.tell_status(id, statuses.get(id), status));
+        let in_silence = !silent.is_empty();
+        plan.statuses.iter().for_each(|(id, status)| self.tell_status(id, statuses.get(id), status, in_silence));
+        for id in statuses.keys().filter(|id| !plan.statuses.contains_key(id)) {
+            info!(account = %id, recovers = ALL_OF_ACCOUNT, "the account is gone");
+        }
         for kind in silent.difference(&silent_before) {
-            error!(%kind, "every source of this kind is silent: perhaps the market is; restarts are held back");
+            let incident = silent_market(*kind);
+            error!(%kind, incident, "every source of this kind is silent: perhaps the market is; restarts are held back");
             self.outbox.hub_event(
                 None,
                 "MarketSilent",
@@ -103,7 +116,7 @@ impl Control {
             );
         }
         for kind in silent_before.difference(&silent) {
-            info!(%kind, "its market is no longer silent");
+            info!(%kind, recovers = silent_market(*kind), "its market is no longer silent");
             self.outbox.hub_event(
                 None,
                 "MarketSilentOver",
@@ -122,7 +135,8 @@ impl Control {
             info!(account = %id, incarnation = %exit.incarnation, message, "ended, as asked");
         } else {
             let last_lines = exit.stderr.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" | ");
-            error!(account = %id, incarnation = %exit.incarnation, message, last_lines, "a gateway process ended by itself");
+            let incident = "ProcessExited";
+            error!(account = %id, incarnation = %exit.incarnation, incident, message, last_lines, "a gateway process ended by itself");
         }
         self.outbox.hub_event(Some(id), "ProcessExited", message);
     }
@@ -140,16 +154,24 @@ impl Control {
             format!("contracts go on with {names} ({exchanges}){after}: {cause}")
         };
         if to.is_empty() {
-            error!(account = %from, "{message}");
+            error!(account = %from, incident = "NoSource", "{message}");
         } else {
             warn!(account = %from, "{message}");
         }
         self.outbox.hub_event(Some(from), "Failover", message);
     }
 
-    fn tell_status(&self, id: &AccountId, before: Option<&AccountStatus>, now: &AccountStatus) {
+    fn tell_status(&self, id: &AccountId, before: Option<&AccountStatus>, now: &AccountStatus, in_silence: bool) {
         if before.is_none_or(|b| b.phase != now.phase) {
-            info!(account = %id, phase = ?now.phase, why = now.why, "phase");
+            let (phase, why) = (now.phase, &now.why);
+            match phase {
+                // Where the market is silent, that is what is told.
+                Phase::Unhealthy if !in_silence => error!(account = %id, ?phase, why, incident = "Unhealthy", "phase"),
+                Phase::Healthy | Phase::Stopped => {
+                    info!(account = %id, ?phase, why, recovers = ALL_OF_ACCOUNT, "phase")
+                }
+                _ => info!(account = %id, ?phase, why, "phase"),
+            }
         }
         let Some(before) = before else { return };
         for condition in &now.conditions {
@@ -157,13 +179,17 @@ impl Control {
             if before.conditions.iter().any(|c| c.kind == *kind && c.status == *status && c.reason == *reason) {
                 continue;
             }
-            let is_bad = *status == ConditionStatus::True
-                && matches!(kind, ConditionType::Blocked | ConditionType::CrashLoop | ConditionType::Stuck);
-            if is_bad {
-                error!(account = %id, condition = ?kind, reason, why = message, "condition");
-                self.outbox.hub_event(Some(id), reason, message.clone());
-            } else {
-                info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition");
+            let is_alarming = matches!(kind, ConditionType::Blocked | ConditionType::CrashLoop | ConditionType::Stuck);
+            let name = format!("{kind:?}");
+            match status {
+                ConditionStatus::True if is_alarming => {
+                    error!(account = %id, condition = name, incident = name, reason, why = message, "condition");
+                    self.outbox.hub_event(Some(id), reason, message.clone());
+                }
+                _ if is_alarming => {
+                    info!(account = %id, condition = name, ?status, reason, why = message, recovers = name, "condition");
+                }
+                _ => info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition"),
             }
         }
     }

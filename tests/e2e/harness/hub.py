@@ -54,8 +54,8 @@ def mdhub(
 class Hub:
     """One hub process and what it left on disk."""
 
-    def __init__(self, data_dir: Path, words: list[str]) -> None:
-        """Starts `mdhub WORDS --data-dir DATA_DIR`; does not wait."""
+    def __init__(self, data_dir: Path, words: list[str], **environment: str) -> None:
+        """Starts `mdhub WORDS --data-dir DATA_DIR`; does not wait. `environment` adds to a clean one."""
         self.data_dir = data_dir
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         self.stdout_path = data_dir.with_name(f"{data_dir.name}.stdout")
@@ -67,7 +67,7 @@ class Hub:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=clean_environment(),
+                env=clean_environment(**environment),
             )
 
     @classmethod
@@ -76,9 +76,9 @@ class Hub:
         return cls(data_dir, ["demo", "--http", "127.0.0.1:0", "--zmq", "tcp://127.0.0.1:0"])
 
     @classmethod
-    def run(cls, data_dir: Path, settings: Path) -> Hub:
+    def run(cls, data_dir: Path, settings: Path, **environment: str) -> Hub:
         """`mdhub run` with a settings file."""
-        return cls(data_dir, ["run", "--config", str(settings)])
+        return cls(data_dir, ["run", "--config", str(settings)], **environment)
 
     @property
     def pid(self) -> int:
