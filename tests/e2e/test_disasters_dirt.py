@@ -26,7 +26,7 @@ CAUGHT: list[tuple[str, Scenario]] = [
     ("price_not_positive", scenario("negative_price", instruments=["si2701"], rate=0.3, instead=True)),
 ]
 ALSO_CAUGHT: list[tuple[str, Scenario]] = [
-    ("absurd", scenario("jump", percent=400, instruments=["IF2612"], rate=0.3, instead=True)),
+    ("absurd", scenario("jump", percent=400, instruments=["IF2612", "MA701"], rate=0.3, instead=True)),
     ("turnover_backwards", scenario("backwards_turnover", percent=90, instruments=["rb2701"], rate=0.3, instead=True)),
     ("price_not_positive", scenario("absent_values", value="zero", instruments=["m2705"], rate=0.3)),
 ]

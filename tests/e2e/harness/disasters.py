@@ -43,8 +43,6 @@ HEALTH: dict[str, Any] = {
 
 # From the healthy front to the client: less than it takes to notice that another one is silent.
 SILENCE_S_MAX = 2.5
-# Of the snapshots whose order only their own front knows; see `_unordered`.
-UNORDERED_LOST_MAX = 3
 # What was handed over so long ago is on the tape and with the client.
 EDGE_S = 0.7
 ABSENT_MIN = 1e300
@@ -65,19 +63,6 @@ def key_of_tick(tick: Received) -> Key:
     at = p["datetime"].astimezone(SHANGHAI).strftime("%H:%M:%S")
     prices = (p["last_price"], p["bid_price_1"], p["ask_price_1"])
     return (p["symbol"], at, int(p["volume"]), *prices, int(p["bid_volume_1"]), int(p["ask_volume_1"]))
-
-
-def _unordered(rows: list[TapeRow]) -> set[Key]:
-    """The snapshots with the second and the volume of the one before: CZCE sends no milliseconds, nothing was traded.
-    Whether one is news only a source knows that brought the one before; from another it may come to be given up."""
-    keys, last = set(), dict[str, TapeRow]()
-    for row in rows:
-        before = last.get(row.instrument)
-        moments = [(r.update_time, r.update_ms, r.volume) for r in (before, row) if r is not None]
-        if len(moments) == 2 and moments[0] == moments[1]:
-            keys.add(key_of_row(row))
-        last[row.instrument] = row
-    return keys
 
 
 def _last_moment_s(tape: Path) -> float:
@@ -139,11 +124,8 @@ class Stage:
         published: dict[Key, float] = {}
         for tick in self.subscriber.ticks():
             published.setdefault(key_of_tick(tick), tick.at_mono)
-        missing = [row for row in rows if key_of_row(row) not in published]
-        unordered = _unordered(rows)
-        lost = [key_of_row(row) for row in missing if key_of_row(row) not in unordered]
+        lost = [key_of_row(row) for row in rows if key_of_row(row) not in published]
         assert not lost, f"{len(lost)} of {len(rows)} true ticks are missing: {lost[:3]}"
-        assert len(missing) <= UNORDERED_LOST_MAX, f"true ticks are missing: {[key_of_row(row) for row in missing]}"
         # A contract is silent when news of it do not come that the healthy source has handed over.
         for row in rows:
             held_s = published.get(key_of_row(row), 0.0) - row.moment_ns / 1e9
