@@ -289,9 +289,10 @@ def main() -> int:
     files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
     disasters, databases, chaos = files("test_disasters*.py"), files("test_databases*.py"), files("test_chaos*.py")
     runtime = files("test_runtime*.py") + files("test_sieve*.py") + files("test_alerts*.py")
-    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime)]
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime + chaos)]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
+    chosen["e2e-chaos"] = chaos
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items()]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]

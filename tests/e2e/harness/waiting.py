@@ -13,8 +13,8 @@ T = TypeVar("T")
 _POLL_S = 0.01
 
 
-def eventually(condition: Callable[[], T | None], within_s: float, what: str) -> T:
-    """The first truthy value of `condition`.
+def eventually(condition: Callable[[], T | None], within_s: float, what: str, poll_s: float = _POLL_S) -> T:
+    """The first truthy value of `condition`, which is asked every `poll_s` seconds.
 
     Raises AssertionError with `what` and the last value when none came within `within_s` seconds.
     """
@@ -25,7 +25,7 @@ def eventually(condition: Callable[[], T | None], within_s: float, what: str) ->
             return value
         if time.monotonic() >= deadline:
             raise AssertionError(f"not within {within_s} s: {what} (last seen: {value!r})")
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 def always(condition: Callable[[], object], for_s: float, what: str) -> None:
