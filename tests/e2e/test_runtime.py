@@ -137,3 +137,16 @@ def test_a_second_signal_ends_a_hub_at_once_and_leaves_no_worker(hubs: Hubs, sec
     assert not workers_of(hub.pid), "a worker outlived the hub"
     assert "ended at once" in hub.log()
 
+
+
+def test_every_line_of_a_reconcile_names_its_account_and_process(hubs: Hubs) -> None:
+    hub = _populated(hubs, _file(hubs))
+    desired.change(hub.data_dir, "restart", "ctp-main")
+    status.wait_for_condition(hub, "ctp-main", "Ready", "True", within_s=WITHIN_S)
+    eventually(lambda: hub.log().count(": started account=ctp-main") == 2, WITHIN_S, "the second start")
+    lines = [line for line in hub.log().splitlines() if "run{key=ctp-main}" in line]
+    assert any(": asked to leave account=ctp-main" in line for line in lines)
+    for line in lines:
+        assert "account=ctp-main" in line and "incarnation=" in line, line
+    generations = [line.split("generation=")[1].split()[0] for line in lines if ": started " in line]
+    assert len(generations) == 2 and int(generations[1]) == int(generations[0]) + 1
