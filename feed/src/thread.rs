@@ -45,8 +45,10 @@ const COMMANDS_MAX: usize = 256;
 const PIPES_MAX: usize = 2 * SOURCES_MAX;
 /// Most events taken from epoll at once.
 const EPOLL_EVENTS: usize = 256;
-/// Most subscribers that have their turn in a round.
-const PEERS_A_ROUND: usize = 4;
+/// Most subscribers that are written to in a round because they have room again.
+const PEERS_A_ROUND: usize = 64;
+/// Most of them that are heard in a round.
+const HEARD_A_ROUND: usize = 4;
 /// At least this often what was published is sent, however much input waits.
 const TICKS_A_FLUSH: usize = 64;
 /// The thread beats, and reports its pipes, at least this often.
@@ -106,6 +108,8 @@ struct Feed {
     epoll: OwnedFd,
     /// Of the listener and the subscribers.
     peers: Arc<OwnedFd>,
+    /// How many have been heard: who is heard first in a round moves on with it.
+    heard: usize,
     wake: Arc<OwnedFd>,
     queue: Receiver<FeedCommand>,
     events: EventSink,
@@ -143,6 +147,7 @@ impl Feed {
             server,
             epoll,
             peers,
+            heard: 0,
             wake,
             queue,
             events,
@@ -291,6 +296,7 @@ impl Feed {
         if index == self.pipes.len() {
             self.pipes.push(None);
         }
+        self.engine.seat(&attached.account, &attached.source);
         self.announce_source(&attached.account, incarnation, "attached", None);
         self.pipes[index] = Some(attached);
         tracing::debug!(%incarnation, "its ticks are read");

@@ -19,10 +19,10 @@
 //! # Limits
 //!
 //! A peer chooses neither how much memory the hub takes nor how long it is busy: frames of a peer end at 4 KiB, prefixes
-//! at 255 bytes, subscriptions at 3,000 a peer and 500,000 in all, reads at one small buffer a turn, accepts at eight a
+//! at 255 bytes, subscriptions at 3,000 a peer and 500,000 in all, reads at one small buffer a turn, accepts at four a
 //! turn. What waits for a peer is bounded for each and for all; beyond it whole ticks are dropped and counted. Snapshots
 //! go out 16 a turn, over all peers, and to a peer only while half of its budget is free. When every place is taken, the
-//! oldest unfinished handshake makes room. Of those whose time is up 16 are looked at in a turn, and of those who left 256
+//! oldest unfinished handshake makes room. Of those whose time is up 16 are looked at in a turn, and of those who left 64
 //! subscriptions are forgotten.
 
 mod access;

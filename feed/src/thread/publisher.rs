@@ -7,12 +7,13 @@ use mdhub_spec::plane::{FeedEvent, RecentQuery, RecentTicks};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::settings::Publish;
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 
-use super::Feed;
 use super::bulletin::{ContractChange, Heartbeat, SourceChange};
 use super::demand::State;
+use super::{Feed, HEARD_A_ROUND};
 use crate::clock::real_ns;
 use crate::vitals::count;
 use crate::zmtp::Access;
@@ -27,9 +28,22 @@ impl Feed {
             }
             return;
         }
-        for event in ready.drain(..) {
-            self.server.ready(event.data.u64(), event.flags, self.now);
+        // Whoever talks all the time is always ready, and in the same order.
+        let first = self.heard % ready.len().max(1);
+        let mut may_be_heard = HEARD_A_ROUND;
+        for event in ready[first..].iter().chain(&ready[..first]) {
+            let mut flags = event.flags;
+            if may_be_heard == 0 {
+                flags &= EventFlags::OUT;
+            } else if flags != EventFlags::OUT {
+                may_be_heard -= 1;
+                self.heard = self.heard.wrapping_add(1);
+            }
+            if !flags.is_empty() {
+                self.server.ready(event.data.u64(), flags, self.now);
+            }
         }
+        ready.clear();
         self.take_named();
     }
 

@@ -10,8 +10,9 @@ pub(crate) const CHUNK_BYTES: usize = 16 * 1024;
 /// Chunks that the pool keeps beside one for every peer.
 const SPARE_CHUNKS: usize = 64;
 
-/// Most chunks that one send takes: 128 KiB, so that a peer that catches up holds up the others for little.
-const SLICES_MAX: usize = 8;
+/// Most chunks that one send takes: 256 KiB, so that a peer that catches up holds up the others for little, and yet more than
+/// comes in meanwhile.
+const SLICES_MAX: usize = 16;
 
 /// Empty chunks for reuse.
 #[derive(Debug, Default)]

@@ -35,11 +35,11 @@ use super::topics::{TopicId, Topics};
 pub use status::{Named, PeerRef};
 
 /// Most bytes read from one peer in one turn.
-const READ_BYTES: usize = 4 * 1024;
+const READ_BYTES: usize = 2 * 1024;
 /// Most connections whose time is up that are looked at in one turn.
 const DUE_A_TURN: usize = 16;
 /// Most subscriptions of those who are gone that are forgotten in one turn.
-const FORGOTTEN_A_TURN: usize = 256;
+const FORGOTTEN_A_TURN: usize = 64;
 /// PONGs may go this far beyond a peer's budget: a subscriber that lags is not to be thought dead.
 const PONG_RESERVE_BYTES: usize = 4 * 1024;
 /// A server that closes reads this often from a peer: with bytes unread, closing would be a reset, which takes from the peer
@@ -412,7 +412,7 @@ impl Server {
                 Event::Subscribe(prefix) => {
                     subscriptions.subscribe(index, prefix)?;
                     if keeps_last {
-                        snapshots::ask(scans, prefix, *message);
+                        snapshots::ask(scans, prefix, *message, subscriptions, index);
                     }
                     named.extend(Named::new(prefix, reference, token.is_some()));
                 }

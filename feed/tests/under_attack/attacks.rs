@@ -70,6 +70,47 @@ fn newcomers_who_want_everything_again_and_again() {
 }
 
 #[test]
+fn what_was_asked_for_and_taken_back_does_not_pile_up_behind_who_does_not_read() {
+    let small = config_with(|publish| publish.peer_buffer_bytes_max = 64 * 1024);
+    let mut market = Market::open(small, 20_000, Client::connect);
+    let long = |n: u32| [format!("{n:08}").into_bytes(), vec![b'x'; 247]].concat();
+    let both = |n: u32| [command("SUBSCRIBE", &long(n)), command("CANCEL", &long(n))].concat();
+    let loops: Vec<u8> = (0..3_000).flat_map(both).collect();
+    let mut deaf: VecDeque<Client> = (0..20).map(|_| Client::connect(market.address())).collect();
+    for client in &mut deaf {
+        // More than its sockets and its budget hold.
+        client.send(&command("SUBSCRIBE", b"cu"));
+    }
+    let cost = market.attacked("what was taken back", move || {
+        let mut client = deaf.pop_front().expect("there is one");
+        client.send(&loops);
+        deaf.push_back(client);
+        3_000
+    });
+    assert!(cost.acts >= 60_000, "not each had its turn: {cost:?}");
+    assert!(cost.bytes < 6 * MIB && cost.descriptors == 0, "{cost:?}");
+}
+
+#[test]
+fn many_who_talk_at_once() {
+    let mut market = plain();
+    let mut talkers: Vec<Client> = (0..64).map(|_| Client::connect(market.address())).collect();
+    let loops: Vec<u8> = (0..60u32)
+        .flat_map(|n| [command("SUBSCRIBE", &n.to_be_bytes()), command("CANCEL", &n.to_be_bytes())].concat())
+        .collect();
+    let cost = market.attacked("many who talk at once", move || {
+        for client in &mut talkers {
+            client.send(&loops);
+        }
+        for client in &mut talkers {
+            client.sync();
+        }
+        64 * 120
+    });
+    assert!(cost.acts > 0 && cost.bytes < 4 * MIB && cost.descriptors == 0, "{cost:?}");
+}
+
+#[test]
 fn frames_of_noise_from_peers_that_shook_hands_and_from_such_that_did_not() {
     let mut market = plain();
     let (address, mut noise) = (market.address(), Noise(1));
@@ -193,14 +234,22 @@ fn fifty_thousand_demanded_names_ask_for_two_hundred() {
     });
     assert!(cost.bytes < 8 * MIB && cost.descriptors == 0, "{cost:?}");
     let vitals = std::sync::Arc::clone(market.rig.feed().vitals());
-    // What the measurement left of the fifty thousand.
+    // What the measurement left of the fifty thousand; the last of them stay.
     let mut rest = Client::connect(address);
-    for n in cost.acts as u32..50_000.max(cost.acts as u32 + 3_000) {
+    let (from, kept) = (cost.acts as u32, 50_000.max(cost.acts as u32 + 3_000));
+    for n in from..kept {
         let name = format!("au27{:02}C{n}.SHFE", 1 + n % 12);
         rest.send(&[command("SUBSCRIBE", name.as_bytes()), command("CANCEL", name.as_bytes())].concat());
     }
     rest.until_pong();
-    eventually("no more than a peer may are asked for", || vitals.demands.load(Relaxed) <= 400);
+    let mut greedy = Client::connect(address);
+    let refused = vitals.demands_refused.load(Relaxed);
+    let names = (kept..kept + 3_000).flat_map(|n| command("SUBSCRIBE", format!("au2702C{n}.SHFE").as_bytes()));
+    greedy.send(&names.collect::<Vec<u8>>());
+    greedy.until_pong();
+    eventually("no more than a peer may are asked for", || {
+        vitals.demands_refused.load(Relaxed) >= refused + 3_000 - 200 && vitals.demands.load(Relaxed) > 0
+    });
     assert!(vitals.demands_refused.load(Relaxed) > 40_000, "{vitals:?}");
 }
 

@@ -25,14 +25,14 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// What the healthy one subscribes; each is good for two snapshots a second through the morning.
 const HEALTHY: [&str; 4] = ["IF2612", "IF2701", "IF2703", "IF2706"];
 /// Quiet and attacked in turns, so many of each.
-const ROUNDS: usize = 7;
-/// Ticks of one of them: the p99 is the fourth of the worst.
-const TICKS: usize = 400;
+const ROUNDS: usize = 5;
+/// Ticks of one of them: the p99 is the third of the worst.
+const TICKS: usize = 300;
 /// Twice the quiet p99 is wanted; machines are noisy: ten times that.
 const RATIO_MAX: u64 = 20;
 /// With two cores and three threads that never rest, a p99 is a few time slices of the system, whoever is attacked: 3 to
 /// 4 ms each. Below this nothing can be told.
-const NOISE_US: u64 = 30_000;
+const NOISE_US: u64 = 20_000;
 
 #[expect(clippy::disallowed_methods, reason = "latencies are differences of the clock")]
 pub(crate) fn mono() -> Mono {

@@ -13,7 +13,7 @@ use mdhub_spec::plane::{FeedCommand, PeerStatus, Reply};
 
 use crate::client::Client;
 use crate::market::{alone, config_with, live_bytes, mono, snapshot};
-use crate::rig::{Rig, slots};
+use crate::rig::{Rig, eventually, slots};
 
 /// Five seconds at 50,000 a second.
 const TICKS: u64 = 250_000;
@@ -100,7 +100,7 @@ fn a_stuck_subscriber_beside_seven_healthy_ones_is_cut_and_they_lose_nothing() {
     let topics: Vec<String> = names.iter().map(|name| format!("{name}.CFFEX")).collect();
     let routes: Vec<_> = topics.iter().map(|name| (name.as_str(), slots(&[0]))).collect();
     rig.route(&routes);
-    let front = rig.ctp(0);
+    let mut front = rig.ctp(0);
     let address = rig.feed().listen_addr();
     let mut stuck = Client::connect(address);
     stuck.subscribe("");
@@ -132,7 +132,18 @@ fn a_stuck_subscriber_beside_seven_healthy_ones_is_cut_and_they_lose_nothing() {
     }
     let bytes: Vec<u64> = readers.into_iter().map(|reader| reader.join().expect("it gets every tick")).collect();
     let took_ms = mono().ms_since(began).max(1);
-    crate::rig::eventually("it is cut", || vitals.peers_cut.load(Relaxed) == 1);
+    assert_eq!((rig.published(), healthy_dropped), (TICKS, 0));
+    // It counts as slow while ticks are dropped for it.
+    let until = mono().plus_ms(20_000);
+    for n in TICKS.. {
+        if vitals.peers_cut.load(Relaxed) == 1 {
+            break;
+        }
+        assert!(mono() < until, "it is never cut: {vitals:?}");
+        front.send(&snapshot(&names[(n % CONTRACTS) as usize], (n / CONTRACTS) as u32));
+        let next = mono().plus_ms(2);
+        eventually("a tick every other millisecond", || rig.published() > n && mono() >= next);
+    }
     stuck.closed();
     let (dropped, delivered) = (vitals.dropped.load(Relaxed), vitals.delivered.load(Relaxed));
     println!(
@@ -140,8 +151,7 @@ fn a_stuck_subscriber_beside_seven_healthy_ones_is_cut_and_they_lose_nothing() {
         TICKS * 1_000 / took_ms
     );
     assert!(bytes.iter().all(|b| *b == bytes[0]), "they did not get the same: {bytes:?}");
-    assert_eq!((rig.published(), healthy_dropped), (TICKS, 0));
-    assert!(dropped > 0 && delivered >= 7 * TICKS && delivered + dropped <= 8 * TICKS, "{delivered} {dropped}");
+    assert!(dropped > 0 && delivered >= 7 * TICKS, "{delivered} {dropped}");
     assert!(waiting_max as usize <= 2 * BUDGET, "{waiting_max} bytes waited");
     assert!(bytes_max <= 4 * BUDGET, "{bytes_max} bytes were taken");
     assert!(peers(&rig).iter().all(|peer| peer.dropped == 0));

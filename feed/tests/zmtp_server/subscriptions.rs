@@ -86,6 +86,35 @@ fn each_peer_gets_its_own() {
     assert_eq!(topics(&ru.until_pong()), ["ru2701.SHFE"]);
 }
 
+/// What it subscribed is forgotten a little at a time; meanwhile its place is nobody's.
+#[test]
+fn who_comes_right_after_one_with_many_subscriptions_gets_none_of_them() {
+    let hub = Hub::start(config());
+    let publish_them = || {
+        hub.run(|server| {
+            for n in 0..3_000 {
+                let topic = server.topic(&format!("t{n:04}"));
+                server.publish(topic, b"tick");
+            }
+        });
+    };
+    for _ in 0..5 {
+        let mut leaver = Client::connect(hub.address);
+        leaver.send(&(0..3_000).flat_map(|n| command("SUBSCRIBE", format!("t{n:04}").as_bytes())).collect::<Vec<u8>>());
+        leaver.sync();
+        leaver.abort();
+        hub.wait_for("peers", |v| &v.peers, 0);
+        let mut heir = Client::connect(hub.address);
+        publish_them();
+        heir.sync();
+        hub.wait_for("subscriptions", |v| &v.subscriptions, 0);
+        publish_them();
+        heir.sync();
+        heir.abort();
+        hub.wait_for("peers", |v| &v.peers, 0);
+    }
+}
+
 #[test]
 fn payloads_of_every_size_arrive_as_they_were() {
     let hub = Hub::start(config());

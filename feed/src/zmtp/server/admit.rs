@@ -11,7 +11,7 @@ use crate::zmtp::greeting;
 use crate::zmtp::peer::{End, Peer};
 
 /// Most connections taken in one turn.
-const ACCEPTS_A_TURN: usize = 8;
+const ACCEPTS_A_TURN: usize = 4;
 /// The listener rests so long when the system has no descriptor left.
 const ACCEPT_PAUSE_MS: u64 = 100;
 

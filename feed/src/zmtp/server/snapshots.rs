@@ -1,18 +1,20 @@
 //! The last tick of each topic for those who have just subscribed, without haste: live ticks go first.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Server, add};
 use crate::zmtp::frame;
 use crate::zmtp::peer::{Peer, Scan};
-use crate::zmtp::subscriptions::PEER_SUBSCRIPTIONS_MAX;
+use crate::zmtp::subscriptions::{PEER_SUBSCRIPTIONS_MAX, Subscriptions};
 use crate::zmtp::topics::TopicId;
 
 /// Most snapshots sent in one turn, over all peers.
 const SNAPSHOTS_A_TURN: usize = 16;
 /// Most topics looked at for them.
 const TOPICS_A_TURN: usize = 256;
+/// So many of what a peer asked for are not worth tidying.
+const SCANS_KEPT: usize = 64;
 /// When what waits for all peers leaves no room, snapshots rest so long.
 const PAUSE_MS: u64 = 50;
 
@@ -34,10 +36,18 @@ enum Progress {
     AllFull,
 }
 
-/// Asks for the last ticks behind a prefix.
-pub(super) fn ask(scans: &mut VecDeque<Scan>, prefix: &[u8], since: u64) {
+/// Asks for the last ticks behind a prefix that this peer has just subscribed.
+pub(super) fn ask(scans: &mut VecDeque<Scan>, prefix: &[u8], since: u64, subscriptions: &Subscriptions, peer: u32) {
     let is_waiting = scans.back().is_some_and(|scan| scan.after.is_none() && *scan.prefix == *prefix);
-    if !is_waiting && scans.len() < PEER_SUBSCRIPTIONS_MAX {
+    if is_waiting {
+        return;
+    }
+    // What was taken back, or asked for again, does not pile up behind a peer that does not read.
+    if scans.len() >= SCANS_KEPT.max(2 * subscriptions.of_peer(peer)) {
+        let mut seen = HashSet::new();
+        scans.retain(|scan| subscriptions.has(peer, &scan.prefix) && seen.insert(Box::clone(&scan.prefix)));
+    }
+    if scans.len() < PEER_SUBSCRIPTIONS_MAX {
         scans.push_back(Scan { prefix: prefix.into(), after: None, since });
     }
 }
