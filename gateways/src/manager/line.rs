@@ -80,8 +80,11 @@ impl Line {
             self.stop(member)?;
         }
         self.is_fleeing = self.chase(&mut seen)?;
-        for member in &self.known {
-            signal::process(*member, Signal::KILL)?;
+        for member in self.known.clone() {
+            // One that cannot be signalled is forgotten: should it be a member after all, it has the lock.
+            if !signal::process(member, Signal::KILL)? {
+                self.known.remove(&member);
+            }
         }
         self.known.retain(|member| member.lives());
         // A lock that is held though no member can be seen means that one cannot be seen.
@@ -112,7 +115,10 @@ impl Line {
     }
 
     fn stop(&mut self, member: Born) -> io::Result<()> {
-        if self.known.insert(member) { signal::process(member, Signal::STOP) } else { Ok(()) }
+        if self.known.insert(member) {
+            signal::process(member, Signal::STOP)?;
+        }
+        Ok(())
     }
 
     /// Asks every member to leave.

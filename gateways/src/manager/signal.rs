@@ -15,15 +15,17 @@ pub(super) fn group(leader: Pid, signal: Signal) -> io::Result<()> {
     gone_is_fine(rustix::process::kill_process_group(leader, signal))
 }
 
-/// Signals the very process that was seen, and none that has its number now. One that is gone is no error.
-pub(super) fn process(process: Born, signal: Signal) -> io::Result<()> {
-    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
+/// Signals the very process that was seen, and none that has its number now. One that is gone is no error. Says whether this
+/// process may signal it at all: one of another user's only looks as if it belonged to a worker.
+pub(super) fn process(process: Born, signal: Signal) -> io::Result<bool> {
+    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(true) };
     // What the descriptor refers to was there before it is compared: if the number had changed hands, it shows.
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) if Born::now(pid) == Some(process) => gone_is_fine(pidfd_send_signal(pidfd, signal)),
+    let outcome = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) if Born::now(pid) == Some(process) => pidfd_send_signal(pidfd, signal),
         Ok(_) => Ok(()),
-        Err(e) => gone_is_fine(Err(e)),
-    }
+        Err(e) => Err(e),
+    };
+    if outcome == Err(Errno::PERM) { Ok(false) } else { gone_is_fine(outcome).map(|()| true) }
 }
 
 fn gone_is_fine(outcome: Result<(), Errno>) -> io::Result<()> {

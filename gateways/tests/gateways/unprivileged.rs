@@ -118,3 +118,33 @@ async fn what_a_library_forked_and_may_not_be_looked_into_is_found_and_ended_by_
     place.tidy().await;
     assert_eq!(forked(place.path()), Vec::<i32>::new());
 }
+
+#[tokio::test]
+async fn another_users_process_that_only_looks_like_a_leftover_keeps_no_account_waiting() {
+    let Some(place) = Place::new() else { return };
+    let mark = mark();
+    let first = place.hub("hold", "act.sh", ["prove", &mark]);
+    wait_until("a worker", SOON, || !sleeping(&mark).is_empty()).await;
+    let record = place.read("lock/ctp-main");
+    let incarnation = record.split(' ').nth(2).expect("recorded");
+    let foreign = foreign(incarnation);
+    end(first);
+    let next = place.hub("hold", "act.sh", ["prove", &mark]);
+    let restarted = || place.read("started").lines().count() == 2;
+    wait_until("another worker", SOON, restarted).await;
+    assert_eq!(place.read("doubled"), "");
+    end(next);
+    // Before it is seen by a hub that is root.
+    end(foreign);
+    place.tidy().await;
+}
+
+/// A process of root's that says to be of this life.
+#[expect(clippy::disallowed_methods, reason = "the test is the parent of a bystander")]
+fn foreign(incarnation: &str) -> Child {
+    Command::new("sh")
+        .args(["-c", "read line", "sh", "--incarnation", incarnation])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts")
+}
