@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Stamps};
+use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Stamps, View};
 use mdhub_feed::cleanse::{Candidate, Circumstances, RuleSet, Rules, Standing, Thresholds};
 use mdhub_feed::encode::{ContractFields, Envelope, SourceFields, encode};
 use mdhub_feed::engine::{Engine, EngineConfig, Outcome, Source};
@@ -140,7 +140,7 @@ fn bench_arbitrate(bench: &Bench, slot: SourceSlot) -> Cost {
         let n = u64::from(n);
         let arrival = Arrival {
             tid: n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            view: 1,
+            view: View { last: 1, book: 1 },
             exchange_time_ms: n.cast_signed(),
             volume: n.cast_signed(),
             source: slot,

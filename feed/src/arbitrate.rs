@@ -27,12 +27,15 @@
 //! On exchanges with milliseconds, time and volume name a snapshot. A copy of a recent one that shows another last price or
 //! first level than what another source has brought is [`Verdict::Disagreement`]: one of the two is wrong, and the later one
 //! is not published. Which of them is wrong can be told when three sources have shown it, and two
-//! agree. [`Statics`] does the same for a day's limits and yesterday's settlement.
+//! agree. What is absent is no statement and contradicts nothing ([`View`]): a copy that says less than the published one is
+//! late, and the first that says all of it and more is published as well, while nothing newer is. [`Statics`] does the same
+//! for a day's limits and yesterday's settlement.
 
 mod known;
 mod passed;
 mod ring;
 mod statics;
+mod view;
 
 use mdhub_spec::contract::Exchange;
 use mdhub_spec::plane::{SourceMask, SourceSlot};
@@ -40,6 +43,7 @@ use mdhub_spec::plane::{SourceMask, SourceSlot};
 pub use known::Known;
 use ring::{Entry, Ring};
 pub use statics::{Dissent, Statics};
+pub use view::View;
 
 /// How many published `tid`s a contract remembers.
 pub const RING: usize = 32;
@@ -49,8 +53,8 @@ pub const RING: usize = 32;
 pub struct Arrival {
     /// Its identity.
     pub tid: u64,
-    /// Last price and first level, hashed.
-    pub view: u32,
+    /// Last price and first level.
+    pub view: View,
     /// Exchange time, ms since the epoch.
     pub exchange_time_ms: i64,
     /// Lots since the start of the trading day.
@@ -123,7 +127,9 @@ impl Dispute {
 #[derive(Debug, Clone, Copy)]
 struct Case {
     key: (i64, i64),
-    view: u32,
+    /// The published copy that is contradicted.
+    against: u64,
+    view: View,
     dispute: Dispute,
 }
 
@@ -150,31 +156,23 @@ impl Arbiter {
     /// but this source has brought.
     pub fn judge(&mut self, arrival: &Arrival, known: &mut Known, saved: &mut dyn FnMut(SourceSlot)) -> Verdict {
         let key = (arrival.exchange_time_ms, arrival.volume);
-        if let Some(ring) = &mut self.ring {
-            if let Some(found) = ring.find(arrival.tid) {
-                let (entry, is_latest) = found;
-                entry.sources = entry.sources.with(arrival.source);
-                let verdict =
-                    Verdict::Duplicate { lag_ns: arrival.ingress_mono_ns.saturating_sub(entry.ingress_mono_ns) };
-                if let Some(case) = &mut self.case
-                    && case.key == key
-                {
-                    case.dispute.agree = entry.sources;
-                }
-                if is_latest {
-                    self.in_step = self.in_step.with(arrival.source);
-                }
-                return verdict;
-            }
-            if key <= self.watermark
-                && self.stamps == Stamps::Milliseconds
-                && let Some(entry) = ring.of_key(key)
-                && entry.view != arrival.view
-                && !entry.sources.minus(SourceMask::NONE.with(arrival.source)).is_empty()
+        if let Some(ring) = &mut self.ring
+            && let Some((entry, is_latest)) = ring.find(arrival.tid)
+        {
+            entry.sources = entry.sources.with(arrival.source);
+            let verdict = Verdict::Duplicate { lag_ns: arrival.ingress_mono_ns.saturating_sub(entry.ingress_mono_ns) };
+            if let Some(case) = &mut self.case
+                && case.against == arrival.tid
             {
-                self.case = Some(contest(self.case, entry.sources, arrival, key));
-                return Verdict::Disagreement;
+                case.dispute.agree = entry.sources;
             }
+            if is_latest {
+                self.in_step = self.in_step.with(arrival.source);
+            }
+            return verdict;
+        }
+        if let Some(verdict) = self.of_another_view(arrival, key, known, saved) {
+            return verdict;
         }
         let is_new = known.insert(arrival.tid);
         if key > self.watermark {
@@ -201,6 +199,37 @@ impl Arbiter {
             }
         }
         if is_new { Verdict::LateUnique } else { Verdict::Late }
+    }
+
+    /// Judges a copy of a recent snapshot that others have brought, and that it shows otherwise.
+    fn of_another_view(
+        &mut self,
+        arrival: &Arrival,
+        key: (i64, i64),
+        known: &mut Known,
+        saved: &mut dyn FnMut(SourceSlot),
+    ) -> Option<Verdict> {
+        if key > self.watermark || self.stamps == Stamps::Seconds {
+            return None;
+        }
+        let entry = self.ring.as_mut()?.fullest_of_key(key)?;
+        let is_own = entry.sources.minus(SourceMask::NONE.with(arrival.source)).is_empty();
+        if entry.view == arrival.view || is_own {
+            return None;
+        }
+        if entry.view.contradicts(arrival.view) {
+            self.case = Some(contest(self.case, entry, arrival));
+            return Some(Verdict::Disagreement);
+        }
+        let (says_more, says_all) = (!entry.view.covers(arrival.view), arrival.view.covers(entry.view));
+        let is_new = known.insert(arrival.tid) && says_more;
+        if is_new && says_all && key == self.watermark {
+            // It has brought the snapshot too: the lesser copy is nobody's save.
+            entry.sources = entry.sources.with(arrival.source);
+            self.publish(arrival, key, SourceMask::NONE, saved);
+            return Some(Verdict::Forward);
+        }
+        Some(if is_new { Verdict::LateUnique } else { Verdict::Late })
     }
 
     /// The latest dispute, if it is about a snapshot of this time and volume.
@@ -232,10 +261,11 @@ impl Arbiter {
 }
 
 /// The case with this dissenter in it: a new one, unless it is about the same snapshot and the same other view.
-fn contest(case: Option<Case>, agree: SourceMask, arrival: &Arrival, key: (i64, i64)) -> Case {
-    let same = case.filter(|case| case.key == key && case.view == arrival.view);
+fn contest(case: Option<Case>, entry: &Entry, arrival: &Arrival) -> Case {
+    let same = case.filter(|case| case.key == entry.key && case.view == arrival.view);
     let dissent = same.map_or(SourceMask::NONE, |case| case.dispute.dissent).with(arrival.source);
-    Case { key, view: arrival.view, dispute: Dispute { agree, dissent } }
+    let dispute = Dispute { agree: entry.sources, dissent };
+    Case { key: entry.key, against: entry.tid, view: arrival.view, dispute }
 }
 
 #[cfg(test)]
@@ -259,7 +289,7 @@ mod tests {
     fn judged(arbiter: &mut Arbiter, arrivals: &[(u8, u64, i64, i64)]) -> Vec<Verdict> {
         let mut known = Known::default();
         let judge = |(i, &(source, tid, exchange_time_ms, volume)): (usize, &(u8, u64, i64, i64))| {
-            let (source, view) = (slot(source), tid as u32);
+            let (source, view) = (slot(source), View { last: tid as u32, book: 1 });
             let arrival = Arrival { tid, view, exchange_time_ms, volume, source, ingress_mono_ns: 100 * i as u64 };
             arbiter.judge(&arrival, &mut known, &mut |_| ())
         };
@@ -357,6 +387,45 @@ mod tests {
         assert_eq!(arbiter.dispute(10, 5).and_then(|dispute| dispute.outvoted()), None, "two cannot vote");
     }
 
+    /// Judges (source, last price, first level) of one snapshot, one after another; 0 is absent. Then the next snapshot, if
+    /// there is one, and those behind it.
+    fn of_views(before: &[(u8, u32, u32)], after: &[(u8, u32, u32)]) -> Vec<Verdict> {
+        let (mut arbiter, mut known) = (Arbiter::new(Stamps::Milliseconds), Known::default());
+        let mut judge = |source: u8, last: u32, book: u32, exchange_time_ms: i64| {
+            let tid = (exchange_time_ms.unsigned_abs() << 32) | (u64::from(last) << 16) | u64::from(book);
+            let (source, view) = (slot(source), View { last, book });
+            let arrival = Arrival { tid, view, exchange_time_ms, volume: 5, source, ingress_mono_ns: 0 };
+            arbiter.judge(&arrival, &mut known, &mut |_| ())
+        };
+        let mut found: Vec<_> = before.iter().map(|&(source, last, book)| judge(source, last, book, 10)).collect();
+        if !after.is_empty() {
+            assert_eq!(judge(9, 1, 1, 11), Forward);
+        }
+        found.extend(after.iter().map(|&(source, last, book)| judge(source, last, book, 10)));
+        found
+    }
+
+    #[test]
+    fn what_is_absent_contradicts_nothing_and_the_copy_that_says_more_is_published() {
+        const COPY: Verdict = duplicate(0);
+        for (what, copies, expected) in [
+            ("nothing, then all", &[(0, 0, 0), (1, 7, 8)][..], &[Forward, Forward][..]),
+            ("all, then nothing", &[(0, 7, 8), (1, 0, 0)], &[Forward, Late]),
+            ("no last price, then all", &[(0, 0, 8), (1, 7, 8)], &[Forward, Forward]),
+            ("no book, then all", &[(0, 7, 0), (1, 7, 8)], &[Forward, Forward]),
+            ("all, then no book", &[(0, 7, 8), (1, 7, 0)], &[Forward, Late]),
+            ("one has the price, one the book", &[(0, 7, 0), (1, 0, 8)], &[Forward, LateUnique]),
+            ("another price, beside no book", &[(0, 7, 0), (1, 6, 8)], &[Forward, Disagreement]),
+            ("another book, as with one empty side", &[(0, 7, 8), (1, 7, 9)], &[Forward, Disagreement]),
+            ("all is published once", &[(0, 0, 0), (1, 7, 8), (0, 7, 8), (2, 0, 0)], &[Forward, Forward, COPY, COPY]),
+            ("the fullest counts", &[(0, 0, 0), (1, 7, 8), (2, 7, 9)], &[Forward, Forward, Disagreement]),
+            ("step by step", &[(0, 0, 0), (1, 0, 8), (2, 7, 8)], &[Forward, Forward, Forward]),
+        ] {
+            assert_eq!(of_views(copies, &[]), expected, "{what}");
+        }
+        assert_eq!(of_views(&[(0, 0, 0)], &[(1, 7, 8), (2, 7, 8)]), [Forward, LateUnique, Late], "never out of order");
+    }
+
     #[test]
     fn the_wrong_one_is_named_only_when_three_have_shown_the_snapshot() {
         for (arrivals, agree, dissent, outvoted) in [
@@ -384,7 +453,7 @@ mod tests {
                 let time = i64::from(i);
                 let arrival = Arrival {
                     tid: (i + 1).into(),
-                    view: i,
+                    view: View { last: i + 1, book: 1 },
                     exchange_time_ms: time,
                     volume: time,
                     source: slot(source),

@@ -9,8 +9,9 @@ mod source;
 
 use std::sync::Arc;
 
+use mdhub_spec::account::AccountId;
 use mdhub_spec::calendar::{MarketCalendar, Phase, Section, compact};
-use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, TickRules};
+use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, TickRules, SOURCES_MAX};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;
@@ -120,6 +121,8 @@ pub struct Engine {
     payload: Vec<u8>,
     rule_vitals: Arc<RuleVitals>,
     lag_vitals: Arc<LagVitals>,
+    /// The account that each slot was last given to.
+    seats: Vec<Option<AccountId>>,
 }
 
 impl Engine {
@@ -141,6 +144,7 @@ impl Engine {
             payload: Vec::with_capacity(PAYLOAD_BYTES),
             rule_vitals: Arc::default(),
             lag_vitals: Arc::default(),
+            seats: vec![None; SOURCES_MAX],
             config,
         }
     }
@@ -161,6 +165,17 @@ impl Engine {
     #[must_use]
     pub const fn quarantine(&self) -> &Quarantine {
         &self.quarantine
+    }
+
+    /// A source of `account` is about to deliver. What is counted by slot goes on over restarts of one account, and begins
+    /// anew where another one had the slot.
+    pub fn seat(&mut self, account: &AccountId, source: &Source) {
+        let Some(seat) = self.seats.get_mut(source.slot.index()) else { return };
+        if seat.as_ref() != Some(account) {
+            *seat = Some(account.clone());
+            self.rule_vitals.reset(source.slot);
+            self.lag_vitals.reset(source.slot);
+        }
     }
 
     /// From now on `table` rules. `topic` gives the topic of a `vt_symbol`.

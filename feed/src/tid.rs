@@ -27,6 +27,8 @@
 use mdhub_spec::tick::Tick;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::arbitrate::View;
+
 const ABSENT: u64 = 0x7ff8_0000_0000_0000;
 
 /// Numbers behind the symbol.
@@ -68,12 +70,19 @@ impl Identity {
         xxh3_64(&self.bytes)
     }
 
-    /// Last price and first level of the snapshot that [`Self::tid`] was last asked about, hashed: what two fronts show
-    /// alike, or one of them is wrong.
+    /// Last price and first level of the snapshot that [`Self::tid`] was last asked about: what two fronts show alike, as far
+    /// as both show it, or one of them is wrong.
     #[must_use]
-    pub fn view(&self) -> u32 {
-        // Behind time, volume and open interest.
-        xxh3_64(&self.bytes[self.head + 3 * 8..]) as u32
+    pub fn view(&self) -> View {
+        let statement = |bytes: &[u8]| (xxh3_64(bytes) as u32).max(1);
+        let is_absent = |price: &[u8]| price == ABSENT.to_le_bytes();
+        // Behind time, volume and open interest; a side is a price and a size.
+        let (last, book) = self.bytes[self.head + 3 * 8..].split_at(8);
+        let is_empty = is_absent(&book[..8]) && is_absent(&book[16..24]);
+        View {
+            last: if is_absent(last) { 0 } else { statement(last) },
+            book: if is_empty { 0 } else { statement(book) },
+        }
     }
 }
 
@@ -85,7 +94,29 @@ fn bits(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use mdhub_spec::tick::Quote;
+
     use super::*;
+    use crate::cleanse::rules::tests::tick;
+
+    #[test]
+    fn a_view_says_what_is_there_and_one_side_alone_is_a_book() {
+        let mut identity = Identity::new("rb2701.SHFE");
+        let mut view = |tick: &Tick| {
+            identity.tid(tick);
+            identity.view()
+        };
+        let (full, absent) = (tick(), [Quote::ABSENT; 5]);
+        let says = |view: View| (view.last != 0, view.book != 0);
+        assert_eq!(says(view(&full)), (true, true));
+        assert_eq!(says(view(&Tick { last_price: f64::NAN, ..full })), (false, true));
+        assert_eq!(says(view(&Tick { last_price: 0.0, bids: absent, asks: absent, ..full })), (true, false));
+        assert_eq!(view(&Tick { last_price: f64::NAN, bids: absent, asks: absent, ..full }), View::NOTHING);
+        let one_sided = view(&Tick { asks: absent, ..full });
+        assert_eq!(says(one_sided), (true, true));
+        assert!(one_sided.contradicts(view(&full)), "an empty side is a statement beside one that is not");
+        assert_ne!(one_sided, view(&Tick { bids: absent, ..full }));
+    }
 
     #[test]
     fn every_nan_is_the_same_absence_and_minus_zero_is_zero() {

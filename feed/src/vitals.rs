@@ -11,7 +11,7 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
-/// What each cleansing rule did; each number only grows.
+/// What each cleansing rule did. Each number only grows, but a slot's begin anew with another account.
 #[derive(Debug)]
 pub struct RuleVitals {
     rejected: [AtomicU64; Rule::ALL.len()],
@@ -70,6 +70,11 @@ impl RuleVitals {
         count(&self.of_source[source.index()][rule as usize]);
     }
 
+    /// Another account has this slot from now on.
+    pub(crate) fn reset(&self, source: SourceSlot) {
+        self.of_source[source.index()].iter().for_each(|counter| counter.store(0, Relaxed));
+    }
+
     pub(crate) fn count_doubted(&self) {
         count(&self.doubted);
     }
@@ -113,6 +118,12 @@ impl LagVitals {
         let lag_us = lag_ns / 1_000;
         let bucket = (u64::BITS - lag_us.leading_zeros()) as usize;
         count(&self.0[source.index()].lags[bucket.min(LAG_BUCKETS - 1)]);
+    }
+
+    /// Another account has this slot from now on.
+    pub(crate) fn reset(&self, source: SourceSlot) {
+        let Race { lags, saves, outvoted } = &self.0[source.index()];
+        lags.iter().chain([saves, outvoted]).for_each(|counter| counter.store(0, Relaxed));
     }
 
     pub(crate) fn count_save(&self, source: SourceSlot) {
@@ -180,5 +191,26 @@ mod tests {
         let (lags, source) = (LagVitals::default(), SourceSlot::new(0).expect("a slot"));
         lags.record(source, 0);
         assert_eq!(lags.percentile_us(source, 50), Some(1));
+    }
+
+    #[test]
+    fn a_slot_that_is_reset_has_no_counts_and_the_others_keep_theirs() {
+        let (rules, lags) = (RuleVitals::default(), LagVitals::default());
+        let [given, kept] = [3, 4].map(|index| SourceSlot::new(index).expect("a slot"));
+        for source in [given, kept] {
+            rules.count_rejected(source, Rule::BadTime);
+            lags.record(source, 300_000);
+            lags.count_save(source);
+            lags.count_outvoted(source);
+        }
+        rules.reset(given);
+        lags.reset(given);
+        let counts = |source| {
+            let copies: u64 = lags.histogram(source).iter().sum();
+            [rules.rejected_of(source, Rule::BadTime), copies, lags.saves(source), lags.outvoted(source)]
+        };
+        assert_eq!((counts(given), counts(kept)), ([0; 4], [1; 4]));
+        assert_eq!(lags.percentile_us(given, 50), None);
+        assert_eq!(rules.rejected(Rule::BadTime), 2, "what the rule did stays");
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Stamps, Verdict};
+use mdhub_feed::arbitrate::{Arbiter, Arrival, Known, Stamps, Verdict, View};
 use mdhub_spec::plane::SourceSlot;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ fn judge(stamps: Stamps, stream: &[Snapshot], copies: &[Copy]) -> Vec<Verdict> {
         let arrival = Arrival {
             // Spread like a hash, and different for each snapshot.
             tid: (copy.index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            view: copy.index as u32,
+            view: View { last: copy.index as u32 + 1, book: 1 },
             exchange_time_ms: time_ms,
             volume,
             source: SourceSlot::new(copy.source).expect("a slot"),

@@ -1,9 +1,11 @@
 //! The last published ticks of one contract.
 
+use std::cmp::Reverse;
+
 use mdhub_spec::plane::SourceMask;
 
-use super::RING;
 use super::passed::Passed;
+use super::{RING, View};
 
 /// What is remembered of a published tick.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +13,7 @@ pub(super) struct Entry {
     pub(super) tid: u64,
     pub(super) ingress_mono_ns: u64,
     pub(super) key: (i64, i64),
-    pub(super) view: u32,
+    pub(super) view: View,
     /// Who has brought it.
     pub(super) sources: SourceMask,
 }
@@ -29,7 +31,7 @@ pub(super) struct Ring {
 
 impl Default for Ring {
     fn default() -> Self {
-        let nothing = Entry { tid: 0, ingress_mono_ns: 0, key: (0, 0), view: 0, sources: SourceMask::NONE };
+        let nothing = Entry { tid: 0, ingress_mono_ns: 0, key: (0, 0), view: View::NOTHING, sources: SourceMask::NONE };
         Self { tids: [0; RING], entries: [nothing; RING], published: 0, passed: Passed::default() }
     }
 }
@@ -46,9 +48,10 @@ impl Ring {
         Some((&mut self.entries[place], is_latest))
     }
 
-    /// The first tick of this time and volume that is still here.
-    pub(super) fn of_key(&self, key: (i64, i64)) -> Option<&Entry> {
-        self.entries[..self.published.min(RING)].iter().find(|entry| entry.key == key)
+    /// Of the ticks of this time and volume that are still here, the first of those that say most.
+    pub(super) fn fullest_of_key(&mut self, key: (i64, i64)) -> Option<&mut Entry> {
+        let held = self.entries[..self.published.min(RING)].iter_mut();
+        held.filter(|entry| entry.key == key).min_by_key(|entry| Reverse(entry.view.statements()))
     }
 
     /// Puts one in; the one that leaves.

@@ -171,11 +171,13 @@ pub fn absurd(c: &Circumstances<'_>) -> bool {
             && prices(c.tick).any(|price| price > reference * FACTOR_MAX || price < reference / FACTOR_MAX))
 }
 
-/// Far from the last published price of the day.
+/// Far from the last published price of the day. Differences are near zero, where a share of the price means nothing.
 #[must_use]
 pub fn jump(c: &Circumstances<'_>) -> bool {
     let last = c.last.filter(|last| last.trading_day == c.tick.trading_day && last.last_price > 0.0);
-    last.is_some_and(|last| (c.tick.last_price - last.last_price).abs() > last.last_price * c.thresholds.jump_share_max)
+    let is_far =
+        |last: &Standing| (c.tick.last_price - last.last_price).abs() > last.last_price * c.thresholds.jump_share_max;
+    has_positive_prices(c) && last.is_some_and(is_far)
 }
 
 #[cfg(test)]

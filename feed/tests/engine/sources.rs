@@ -66,6 +66,30 @@ fn a_later_copy_that_shows_the_snapshot_otherwise_is_kept_and_both_are_told_of()
     assert_eq!((shfe.disagreed.load(Relaxed), shfe.rejected.load(Relaxed)), (1, 0), "either may be wrong");
 }
 
+/// With neither last price nor book.
+fn blank(mut raw: RawTick) -> RawTick {
+    raw.last_price = f64::MAX.into();
+    raw.levels[0].bid_price = f64::MAX.into();
+    raw.levels[0].ask_price = f64::MAX.into();
+    raw
+}
+
+#[test]
+fn a_copy_without_prices_contradicts_nobody_and_the_one_with_them_reaches_the_client() {
+    let mut desk = Desk::live(3);
+    let (first, second) = (at(9, 30, 0), at(9, 30, 1));
+    let full = |time_ms| record("rb2701", time_ms, 5);
+    assert_eq!(desk.receive(0, blank(full(first)), first + 20), PUBLISHED);
+    assert_eq!(desk.receive(1, full(first), first + 80), PUBLISHED);
+    assert_eq!(desk.receive(2, otherwise(full(first)), first + 90), Fate::Rejected(Rule::Disagreement));
+    assert_eq!(desk.events().len(), 1, "of what is there, and differs");
+    assert_eq!(desk.receive(1, full(second), second + 20), PUBLISHED);
+    assert_eq!(desk.receive(0, blank(full(second)), second + 80), Fate::Late);
+    assert_eq!(desk.events(), []);
+    let disagreed = |source| desk.vitals(source).exchange(Exchange::Shfe).disagreed.load(Relaxed);
+    assert_eq!([0, 1, 2].map(disagreed), [0, 0, 1]);
+}
+
 #[test]
 fn on_czce_two_snapshots_of_one_second_are_no_disagreement() {
     let mut desk = Desk::new(EngineConfig::new(1), 2, &["MA701.CZCE"]);
@@ -73,7 +97,10 @@ fn on_czce_two_snapshots_of_one_second_are_no_disagreement() {
     let (first, second) = (record("MA701", time_ms, 5), otherwise(record("MA701", time_ms, 5)));
     assert_eq!(desk.receive(0, first, time_ms + 20), PUBLISHED);
     assert_eq!(desk.receive(1, second, time_ms + 30), Fate::LateUnique);
-    assert_eq!(desk.receive(0, second, time_ms + 300), Fate::Late);
+    assert_eq!(desk.receive(0, second, time_ms + 300), PUBLISHED, "there its place is known");
+    assert_eq!(desk.receive(1, second, time_ms + 310), Fate::Duplicate);
+    let counted = |source| desk.vitals(source).exchange(Exchange::Czce).redeemed.load(Relaxed);
+    assert_eq!([0, 1].map(counted), [1, 0]);
     assert_eq!(desk.events(), []);
 }
 

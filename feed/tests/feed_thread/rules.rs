@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use mdhub_spec::contract::Exchange;
+use mdhub_spec::plane::{Dialect, SourceSlot};
 use mdhub_spec::raw_tick::{RawTick, field};
 use mdhub_spec::settings::{Rule, RuleMode};
 
@@ -59,4 +60,19 @@ fn what_no_rule_may_reject_but_cannot_be_published_is_counted_all_the_same() {
     assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [0, 0, 0, 0, 4]);
     assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().shadowed(rule)), [1, 0, 1, 1, 4]);
     assert_eq!(front.vitals.exchange(Exchange::Cffex).rejected.load(Relaxed), 3);
+}
+
+#[test]
+fn what_is_counted_by_slot_stays_over_a_restart_and_is_not_inherited_by_another_account() {
+    let mut rig = Rig::start(config());
+    rig.route(&[("IF2612.CFFEX", slots(&[0]))]);
+    let slot = SourceSlot::new(0).expect("a slot");
+    let of_slot = |rig: &Rig| counts(rig, |rule| rig.feed().rule_vitals().rejected_of(slot, rule));
+    deliver_faults(&mut rig.attach(0, "ctp-a", Dialect::Ctp));
+    assert_eq!(of_slot(&rig), [1, 1, 1, 1, 0]);
+    rig.attach(0, "ctp-a", Dialect::Ctp).deliver(&record("IF2612", 2, 2));
+    assert_eq!(of_slot(&rig), [1, 1, 1, 1, 0], "a restart");
+    rig.attach(0, "ctp-b", Dialect::Ctp).deliver(&record("IF2612", 3, 3));
+    assert_eq!(of_slot(&rig), [0; 5], "another account");
+    assert_eq!(counts(&rig, |rule| rig.feed().rule_vitals().rejected(rule)), [1, 1, 1, 1, 0], "all in all");
 }

@@ -300,6 +300,11 @@ fn absurd_examples() {
 
 #[test]
 fn jump_examples() {
+    // From 16 to 20: a quarter of the price, and one or two steps.
+    let near_zero = |vt_symbol| {
+        let last = Some(Standing { last_price: 16.0, ..standing() });
+        Example { last, ..Example::of(vt_symbol, Tick { last_price: 20.0, ..tick() }) }
+    };
     check(
         Rule::Jump,
         [
@@ -308,6 +313,9 @@ fn jump_examples() {
             (plain(Tick { last_price: 2_879.0, ..tick() }), true),
             (plain(Tick { last_price: 1.0, trading_day: 20_261_119, ..tick() }), false),
             (Example { last: None, ..plain(Tick { last_price: 1.0, ..tick() }) }, false),
+            (near_zero("SPD MA701&MA705.CZCE"), false),
+            (near_zero("sc2701TAS.INE"), false),
+            (near_zero("rb2701.SHFE"), true),
         ],
     );
 }
