@@ -123,9 +123,8 @@ pub(crate) async fn run(
     let outbox = outbox::start(store.clone());
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 
-    let in_session = control.clone();
     let file = data.path("alerts.json");
-    let alerts = Arc::new(alerts::start(reports, &loaded.settings.alerts, file, move || in_session.in_session())?);
+    let alerts = Arc::new(alerts::start(reports, &loaded.settings.alerts, file, control.in_session())?);
 
     let (stop, stopped) = tokio_watch::channel(false);
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
@@ -161,8 +160,9 @@ pub(crate) async fn run(
     let _ = listener.await;
     drop(control);
     // Subscribers get what waits for them, and a proper goodbye, before the process ends.
-    if let Some(feed) = Arc::into_inner(feed) {
-        let _ = tokio::task::spawn_blocking(move || feed.join()).await;
+    match Arc::into_inner(feed) {
+        Some(feed) => drop(tokio::task::spawn_blocking(move || feed.join()).await),
+        None => warn!("the feed is still held: subscribers may miss what waits for them"),
     }
     info!("the hub has ended");
     if let Some(alerts) = alerts {

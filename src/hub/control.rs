@@ -147,7 +147,7 @@ pub(crate) struct Control {
     launches: AtomicU64,
     standing: StandingCell,
     /// The market's `runs`.
-    in_session: AtomicBool,
+    in_session: Arc<AtomicBool>,
     state: Mutex<State>,
     /// What the status file says.
     documents: tokio_watch::Sender<Arc<Value>>,
@@ -178,7 +178,7 @@ impl Control {
             queue,
             launches: AtomicU64::new(0),
             standing: StandingCell::default(),
-            in_session: AtomicBool::default(),
+            in_session: Arc::default(),
             state: Mutex::new(state),
             documents: tokio_watch::Sender::new(Arc::new(status::nothing())),
             routing: tokio::sync::Mutex::new(()),
@@ -312,9 +312,10 @@ impl Control {
         self.state().vitals.clone()
     }
 
-    /// Whether any gateway is to run now. Asks no lock, so that whoever asks never waits for a run.
-    pub(crate) fn in_session(&self) -> bool {
-        self.in_session.load(Ordering::Relaxed)
+    /// Whether any gateway is to run now. Without a lock, so that whoever asks never waits for a run.
+    pub(crate) fn in_session(&self) -> impl Fn() -> bool + use<> {
+        let in_session = self.in_session.clone();
+        move || in_session.load(Ordering::Relaxed)
     }
 
     /// The feed, for its counters.

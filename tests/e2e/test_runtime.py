@@ -121,6 +121,15 @@ def test_one_signal_ends_a_hub_in_order_though_a_reconcile_hangs(hubs: Hubs) -> 
     assert "the hub has ended" in hub.log()
 
 
+def test_one_signal_gives_subscribers_what_waits_for_them_before_the_hub_ends(hubs: Hubs) -> None:
+    hub = _populated(hubs, _file(hubs))
+    with Subscriber(hub.listening().zmq).connected() as subscriber:
+        subscriber.wait_for_ticks(20, WITHIN_S)
+        assert hub.stop() == 0
+        assert "the hub has ended" in hub.log() and "the feed is still held" not in hub.log()
+        assert_unbroken(subscriber.by_topic())
+
+
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_a_hub_at_once_and_leaves_no_worker(hubs: Hubs, second: signal.Signals) -> None:
     file = _file(hubs, term_grace_ms=60_000)
