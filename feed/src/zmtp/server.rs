@@ -438,10 +438,11 @@ impl Server {
             return;
         }
         add(&self.vitals.writes, 1);
-        match peer.send(&mut self.pool, self.now) {
-            Ok(taken) => self.buffered -= taken,
+        let taken = match peer.send(&mut self.pool, self.now) {
+            Ok(taken) => taken,
             Err(errno) => return self.end(index, &End::Broken(errno)),
-        }
+        };
+        self.buffered -= taken;
         let waits = !peer.out.is_empty();
         if waits != peer.waits_for_room {
             peer.waits_for_room = waits;
@@ -452,7 +453,8 @@ impl Server {
                 return self.end(index, &End::Broken(errno));
             }
         }
-        if !peer.scans.is_empty() {
+        // Who took nothing has no more room than before: to look again at once would spin.
+        if taken > 0 {
             self.scan_soon(index);
         }
     }

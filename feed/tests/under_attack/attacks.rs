@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use mdhub_spec::settings::{Sha256, Token};
 
 use crate::client::{Client, command, frame, greeting, hello, ready};
-use crate::market::{Market, config_with, descriptors};
+use crate::market::{Market, config_with, descriptors, mono};
 use crate::rig::eventually;
 
 const MIB: usize = 1024 * 1024;
@@ -81,6 +81,14 @@ fn what_was_asked_for_and_taken_back_does_not_pile_up_behind_who_does_not_read()
         // More than its sockets and its budget hold.
         client.send(&command("SUBSCRIBE", b"cu"));
     }
+    let vitals = std::sync::Arc::clone(market.rig.feed().vitals());
+    eventually("the feed rests though they do not read", || {
+        let (before, until) = (vitals.waits.load(Relaxed), mono().plus_ms(200));
+        while mono() < until {
+            std::thread::yield_now();
+        }
+        vitals.waits.load(Relaxed) - before < 20
+    });
     let cost = market.attacked("what was taken back", move || {
         let mut client = deaf.pop_front().expect("there is one");
         client.send(&loops);

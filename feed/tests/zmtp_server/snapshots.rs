@@ -21,6 +21,15 @@ fn message(topic: &str, payload: &[u8]) -> Vec<Vec<u8>> {
     vec![topic.into(), payload.to_vec()]
 }
 
+/// Nothing is due now.
+fn rests(hub: &Hub) {
+    hub.run(|server| {
+        let now = mono();
+        let at = server.tend(now);
+        assert!(at.is_none_or(|at| at > now), "it spins for those who do not read");
+    });
+}
+
 #[test]
 fn a_newcomer_gets_the_last_of_each_topic_and_nobody_else_does() {
     let hub = start(config());
@@ -103,6 +112,7 @@ fn snapshots_are_paced_and_a_live_tick_cancels_its_topics() {
         assert!(mono() < deadline, "{:?}", hub.vitals);
     }
     assert!(before < TOPICS, "the sockets took all of them");
+    rests(&hub);
     let waiting = hub.vitals.waiting_bytes.load(Relaxed);
     assert!(waiting <= 64 * 1024, "{waiting} bytes wait");
     publish_all(4);
@@ -155,6 +165,7 @@ fn snapshots_leave_half_of_all_budgets_to_ticks() {
         assert!(mono() < deadline, "{:?}", hub.vitals);
     }
     let waiting = hub.vitals.waiting_bytes.load(Relaxed) as usize;
+    rests(&hub);
     assert!((TOTAL / 4..=TOTAL / 2).contains(&waiting), "{waiting} bytes wait");
     hub.publish("live", &[4; SIZE]);
     assert_eq!(healthy.message(), message("live", &[4; SIZE]));
