@@ -110,6 +110,10 @@ def _end_now_or_when_gone(scene: Scene) -> None:
     scene.play()
 
 
+def _stall_one_exchange(scene: Scene) -> None:
+    scene.play(scenario("stall", exchanges=["DCE"]))
+
+
 def _storm(scene: Scene) -> None:
     scene.play(scenario(scene.dice.choice(["drop_storm", "junk_storm"])))  # type: ignore[arg-type]
 
@@ -180,7 +184,7 @@ FAULTS = [
     Fault("SIGSTOP until noticed", lambda s: s.signal(signal.SIGSTOP), _thaw),
     Fault("SIGSTOP for a moment", _pause, is_noticed=None, keeps_process=True),
     Fault("stall", lambda s: s.play(scenario("stall")), _end_now_or_when_gone),
-    Fault("one exchange silent", lambda s: s.play(scenario("stall", exchanges=["DCE"])), _end, kinds=CTP, keeps_process=True),
+    Fault("one exchange silent", _stall_one_exchange, _end, kinds=CTP, keeps_process=True),
     Fault("reconnect storm", _storm, _end_now_or_when_gone),
     Fault("disconnect", lambda s: s.play(scenario("disconnect", reconnect_ms=1_200)), _end),
     Fault("login refused", _relogin("login_refused"), _unblock, _blocked),
@@ -209,8 +213,8 @@ class Dealt:
 
 
 def deal(seed: int, count: int, sources: dict[str, str]) -> list[Dealt]:
-    """The sequence that a seed stands for, over accounts by kind: every kind of fault comes equally often, and nobody has
-    to wait long for his turn."""
+    """The sequence that a seed stands for, over accounts by kind: every fault comes equally often, and nobody waits long
+    for a turn."""
     dice, dealt = random.Random(seed), []
     # Of the sources of one kind, all but one may be ill at once.
     number_of = {kind: sum(k == kind for k in sources.values()) for kind in sources.values()}

@@ -1,5 +1,5 @@
-"""The stage for chaos: one real hub, several sources of each kind on fronts of their own, a client of every contract, and
-watchers of what the kernel says about the hub and its workers."""
+"""The stage for chaos: one real hub, several sources of each kind on fronts of their own, a client of every contract,
+and a watch over what the kernel says about the hub and its workers."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ class Watch:
 class Stage:
     """A hub, its sources, its client."""
 
-    def __init__(self, hub: Hub, world: LiveWorld, subscriber: Subscriber, directory: Path, accounts: list[str]) -> None:
+    def __init__(self, hub: Hub, world: LiveWorld, subscriber: Subscriber, accounts: list[str]) -> None:
         """Adds the accounts; waits for none of them."""
-        self.hub, self._world, self.subscriber = hub, world, subscriber
+        self.hub, self._world, self.subscriber, directory = hub, world, subscriber, world.path.parent
         # The world file is read, changed and written by whoever has this; so are the admissions.
         self._lock = threading.Lock()
         self.sources = {
@@ -205,9 +205,7 @@ def front_of(account: str) -> str:
 def stage(directory: Path, accounts: list[str] | None = None, **health: Any) -> Iterator[Stage]:
     """A hub with these accounts (or all), each of them well, and a client that was there before them."""
     accounts = accounts or list(SOURCES)
-    fronts = {
-        front_of(account): Front(tape=directory / f"{account}.tape", delay_ms=SOURCES[account][1]) for account in accounts
-    }
+    fronts = {front_of(a): Front(tape=directory / f"{a}.tape", delay_ms=SOURCES[a][1]) for a in accounts}
     kinds = {SOURCES[account][0] for account in accounts}
     contracts = (FUTURES if "ctp" in kinds else []) + (OPTIONS if "sopt" in kinds else [])
     canaries = [contract for contract in CANARIES if contract in contracts]
@@ -215,7 +213,7 @@ def stage(directory: Path, accounts: list[str] | None = None, **health: Any) -> 
     hub = Hub.run(directory / "data", file)
     try:
         with Subscriber(hub.listening().zmq).connected() as subscriber:
-            on = Stage(hub, LiveWorld.beside(file), subscriber, directory, accounts)
+            on = Stage(hub, LiveWorld.beside(file), subscriber, accounts)
             for source in on.sources.values():
                 on.wait_until_well(source)
             yield on
