@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Show the accounts; what -o yaml prints, apply takes
     Get(GetArgs),
+    /// What a hub is at, account by account: why, and what comes next
+    Describe(DescribeArgs),
     /// Make the database's tables, or bring them up to this release; the hub does so by itself
     Migrate(StoreArgs),
     /// Copy the accounts to a new file: secrets sealed, the key left out
@@ -217,6 +219,20 @@ pub(crate) struct GetArgs {
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Output::Wide)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArgs {
+    /// One account only
+    pub(crate) id: Option<AccountId>,
+    /// For machines: the hub's status.json (docs/status.md), and the counters
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many of the last events are shown
+    #[arg(long, default_value_t = 10)]
+    pub(crate) events: usize,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

@@ -9,6 +9,7 @@
 //! | [`demo`] | a hub on simulated accounts |
 //! | [`accounts`] | desired state from a terminal |
 //! | [`subscribe`] | prints ticks |
+//! | [`describe`] | what a hub is at |
 //! | [`check`] | judges a settings file |
 //! | [`alerts`] | whom the hub tells of errors |
 //! | [`probe`] | tests an account's login by hand |
@@ -22,6 +23,7 @@ mod cli;
 mod clock;
 mod data_dir;
 mod demo;
+mod describe;
 mod hub;
 mod logging;
 mod probe;
@@ -88,6 +90,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             let (_, store) = accounts::open_place(args.store.config.as_deref(), &args.store.place, false).await?;
             accounts::apply::get(&*store, &args).await
         }),
+        Command::Describe(args) => runtime()?.block_on(describe::run(&args)),
         Command::Migrate(args) => runtime()?.block_on(async {
             accounts::open_place(args.config.as_deref(), &args.place, true).await?;
             say("the database's schema is that of this release")
