@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +95,14 @@ def hubs(tmp_path: Path) -> Iterator[Hubs]:
     """Hubs for one test. Afterwards each is ended, and must leave no worker."""
     farm = Hubs(tmp_path)
     yield farm
-    codes, left = {}, []
+    codes: dict[int, int | str] = {}
+    left = []
     for hub in farm.started:
         if hub.process.poll() is None:
-            codes[hub.pid] = hub.stop()
+            try:
+                codes[hub.pid] = hub.stop()
+            except (AssertionError, subprocess.TimeoutExpired) as why:
+                codes[hub.pid] = str(why)
         left += hub.clear_away()
     assert not left, f"workers outlived their hub: {left}"
     assert not any(codes.values()), f"exit codes after SIGTERM: {codes}"
