@@ -1,7 +1,8 @@
 //! The thread's loop, turn by turn, with a clock that the test sets.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Barrier;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use mdhub_spec::settings::{Endpoint, Publish};
@@ -125,6 +126,67 @@ fn everybody_is_heard_though_some_never_stop() {
         one.feed.round(&mut one.ready);
     }
     assert_eq!(idle_ms(&one), [0; 20], "some of them were not heard in 20 rounds of {HEARD_A_ROUND}");
+}
+
+/// What this thread has had of a processor, microseconds: other threads, and other processes, do not count.
+#[expect(clippy::disallowed_methods, reason = "how much work a round is shows in no other way")]
+fn worked_us() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    t.tv_sec.unsigned_abs() * 1_000_000 + t.tv_nsec.unsigned_abs() / 1_000
+}
+
+/// Sixty thousand subscriptions come from twenty peers as fast as they can, and go with them: the longest round.
+fn longest_round_us() -> u64 {
+    let mut one = Loop::new();
+    let address = one.feed.server.local_addr();
+    let all = Arc::new(Barrier::new(20));
+    let talk = move |peer: u32, all: &Barrier| {
+        let mut stream = TcpStream::connect(address).expect("connects");
+        let subscribe = |n: u32| [&b"\x04\x12\x09SUBSCRIBE"[..], &peer.to_be_bytes(), &n.to_be_bytes()].concat();
+        let bytes =
+            [opening(), (0..3_000).flat_map(subscribe).collect(), b"\x04\x0b\x04PING\0\0sync".to_vec()].concat();
+        stream.write_all(&bytes).expect("it is heard");
+        let mut answer = vec![0; 64 + 27 + 11];
+        stream.read_exact(&mut answer).expect("it is answered");
+        assert!(answer.ends_with(b"PONGsync"));
+        all.wait();
+    };
+    let peers: Vec<_> = (0..20)
+        .map(|peer| {
+            let (talk, all) = (talk, Arc::clone(&all));
+            std::thread::spawn(move || talk(peer, &all))
+        })
+        .collect();
+    let (mut worst_us, mut most, mut rounds) = (0, 0, 0u64);
+    let until = mono().plus_ms(60_000);
+    loop {
+        let began = worked_us();
+        one.feed.tend();
+        one.ready.all.clear();
+        one.feed.wait(Duration::from_millis(1), &mut one.ready).expect("waits");
+        one.feed.now = mono();
+        one.feed.round(&mut one.ready);
+        worst_us = worst_us.max(worked_us() - began);
+        rounds += 1;
+        let (subscriptions, connected) =
+            (one.feed.vitals.subscriptions.load(Relaxed), one.feed.vitals.peers.load(Relaxed));
+        most = most.max(subscriptions);
+        if (subscriptions, connected) == (0, 0) && peers.iter().all(std::thread::JoinHandle::is_finished) && most > 0 {
+            break;
+        }
+        assert!(mono() < until, "{subscriptions} subscriptions and {connected} peers are left");
+    }
+    println!("{rounds} rounds, at most {most} subscriptions; the longest round was {worst_us} us of work");
+    assert_eq!(most, 60_000);
+    worst_us
+}
+
+#[test]
+fn no_round_is_much_work_whatever_subscribers_do() {
+    /// Some 4 ms are usual without optimisation.
+    const WORK_US: u64 = 10_000;
+    let rounds_us: Vec<u64> = (0..3).map(|_| longest_round_us()).take_while(|us| *us >= WORK_US).collect();
+    assert!(rounds_us.len() < 3, "three times, a round was more than {WORK_US} us of work: {rounds_us:?}");
 }
 
 #[test]
