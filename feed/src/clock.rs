@@ -18,3 +18,11 @@ pub(crate) fn real_ns() -> u64 {
 fn nanoseconds(t: Timespec) -> u64 {
     t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
 }
+
+/// What this thread has had of a processor, microseconds: other threads, and other processes, do not count.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "how much work a round is shows in no other way")]
+pub(crate) fn worked_us() -> u64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    t.tv_sec.unsigned_abs() * 1_000_000 + t.tv_nsec.unsigned_abs() / 1_000
+}

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use mdhub_spec::settings::{Endpoint, Publish};
 
 use super::*;
+use crate::clock::worked_us;
 use crate::engine::EngineConfig;
 
 /// Greeting and READY of a subscriber.
@@ -126,13 +127,6 @@ fn everybody_is_heard_though_some_never_stop() {
         one.feed.round(&mut one.ready);
     }
     assert_eq!(idle_ms(&one), [0; 20], "some of them were not heard in 20 rounds of {HEARD_A_ROUND}");
-}
-
-/// What this thread has had of a processor, microseconds: other threads, and other processes, do not count.
-#[expect(clippy::disallowed_methods, reason = "how much work a round is shows in no other way")]
-fn worked_us() -> u64 {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    t.tv_sec.unsigned_abs() * 1_000_000 + t.tv_nsec.unsigned_abs() / 1_000
 }
 
 /// Sixty thousand subscriptions come from twenty peers as fast as they can, and go with them: the longest round.
