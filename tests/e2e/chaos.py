@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import secrets
+import shutil
 import statistics
 import sys
 import tempfile
@@ -54,6 +55,7 @@ class Run:
     before: Measure | None = None
     after: Measure | None = None
     looks: int = 0
+    still_s: float = 0.0
     seconds: float = 0.0
 
     def faults(self) -> list[str]:
@@ -99,8 +101,8 @@ class Lane(threading.Thread):
     def run(self) -> None:
         """To the end, or until something is wrong anywhere."""
         for dealt in self.faults:
-            process = self.on.worker(self.source)
             try:
+                process = self.on.worker(self.source)
                 admitted = lambda: self.stop.is_set() or self.on.admit(self.source)
                 eventually(admitted, ADMITTED_WITHIN_S, f"{self.source.account}'s turn", POLL_S)
                 if self.stop.is_set():
@@ -141,13 +143,14 @@ def rage(directory: Path, seed: int, count: int, soak_s: float = 0.0) -> Run:
         time.sleep(EDGE_S)
         run.after, run.seconds = Measure.of(on.hub.pid), (end_ns - begin_ns) / 1e9
         watch.close()
-        run.looks = watch.looks
+        run.looks, run.still_s = watch.looks, sum(b - a for a, b in watch.standstills_ns) / 1e9
         run.broken += [f"two live processes of {account}: {pids}" for account, pids in sorted(watch.doubles)]
         run.broken += [f"zombie {pid}" for pid in sorted(watch.zombies)]
         run.broken += ["the client was disconnected"] if on.subscriber.disconnects else []
         run.broken += _log_faults(on.hub)
         _keep(directory, on, begin_ns, end_ns)
-        run.verdict = judge(list(on.sources.values()), on.subscriber.ticks(), begin_ns, end_ns)
+        sources, ticks = list(on.sources.values()), on.subscriber.ticks()
+        run.verdict = judge(sources, ticks, begin_ns, end_ns, watch.standstills_ns)
     return run
 
 
@@ -196,6 +199,7 @@ def report(run: Run, lone: list[float]) -> str:
         f"- **{len(v.gaps)} gaps in seq, {len(v.twice)} tids twice**, {len(v.dirt)} ticks that no front said",
         f"- availability of canary intervals: **{v.availability:.3%}** of {v.intervals} (within 3 s; "
         f"{v.share_within(1.0):.3%} within 1 s; worst {max(v.took_s, default=0.0):.2f} s)",
+        f"- the machine as a whole stood still for {run.still_s:.1f} s, which is not counted",
         f"- {run.looks} looks at /proc; before: {run.before}; after: {run.after}",
         f"- redundancy 1, the only source killed {len(lone)} times: gap at the client median "
         f"{statistics.median(lone):.2f} s, worst {max(lone):.2f} s" if lone else "- redundancy 1: not run",
@@ -230,8 +234,12 @@ def main() -> int:
     run.broken += lone_faults
     text = report(run, lone)
     (out / "report.md").write_text(text + "\n")
-    print(f"\n{text}\n\nreport: {out / 'report.md'}; hub, world and tapes: {directory}")
-    return 1 if run.faults() else 0
+    print(f"\n{text}\n\nreport: {out / 'report.md'}")
+    if run.faults():
+        print(f"hub, world, tapes and what the client got: {directory}")
+        return 1
+    shutil.rmtree(directory)
+    return 0
 
 
 if __name__ == "__main__":

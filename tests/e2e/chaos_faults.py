@@ -213,7 +213,7 @@ class Dealt:
 
 
 def deal(seed: int, count: int, sources: dict[str, str]) -> list[Dealt]:
-    """The sequence that a seed stands for, over accounts by kind: every fault comes equally often, and nobody waits long
+    """The sequence that a seed stands for, over accounts by kind: every fault comes equally often, nobody waits long
     for a turn."""
     dice, dealt = random.Random(seed), []
     # Of the sources of one kind, all but one may be ill at once.

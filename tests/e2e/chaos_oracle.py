@@ -4,6 +4,7 @@ while its source was beyond doubt, once, and nothing that no front said."""
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,8 @@ AVAILABILITY_MIN = 0.999
 class Verdict:
     """The figures of a run. A *canary interval* is the time from one record of a canary contract, as the first healthy
     front hands it over, to the next: it is available when that record, or a later one of the contract, is with the
-    client within CANARY_SILENCE_S, the silence after which the hub itself gives a source up."""
+    client within CANARY_SILENCE_S, the silence after which the hub itself gives a source up. Time in which the whole
+    machine stood still does not count."""
 
     true_records: int = 0
     published: int = 0
@@ -64,9 +66,15 @@ class Verdict:
         return [text for text, is_wrong in found.items() if is_wrong]
 
 
-def judge(sources: list[Source], ticks: list[Received], begin_ns: int, end_ns: int) -> Verdict:
+def judge(
+    sources: list[Source],
+    ticks: list[Received],
+    begin_ns: int,
+    end_ns: int,
+    standstills_ns: Sequence[tuple[int, int]] = (),
+) -> Verdict:
     """Judges what `ticks` (news, in order of arrival, from before `begin_ns` on) made of the records between the two
-    moments of CLOCK_MONOTONIC."""
+    moments of CLOCK_MONOTONIC; the machine stood still meanwhile from the one to the other of each pair."""
     verdict = Verdict()
     tapes = {source.account: _true_rows(source.tape) for source in sources}
     truth = _truth(sources, tapes, begin_ns, end_ns)
@@ -90,7 +98,7 @@ def judge(sources: list[Source], ticks: list[Received], begin_ns: int, end_ns: i
         if begin_ns < tick.at_mono * 1e9 < end_ns and key_of_tick(tick) not in known
     ]  # fmt: skip
     verdict.gaps, verdict.twice = judge_numbers(ticks)
-    _judge_canaries(verdict, truth, published)
+    _judge_canaries(verdict, truth, published, standstills_ns)
     return verdict
 
 
@@ -171,7 +179,12 @@ def judge_numbers(ticks: list[Received]) -> tuple[list[str], list[str]]:
     return gaps, twice
 
 
-def _judge_canaries(verdict: Verdict, truth: dict[Key, TapeRow], published: dict[Key, float]) -> None:
+def _judge_canaries(
+    verdict: Verdict,
+    truth: dict[Key, TapeRow],
+    published: dict[Key, float],
+    standstills_ns: Sequence[tuple[int, int]],
+) -> None:
     codes = {canary.rpartition(".")[0] for canary in CANARIES}
     arrivals: dict[str, list[float]] = defaultdict(list)
     for key, at_mono in published.items():
@@ -180,8 +193,9 @@ def _judge_canaries(verdict: Verdict, truth: dict[Key, TapeRow], published: dict
         if row.instrument not in codes:
             continue
         verdict.intervals += 1
-        handed_mono = row.moment_ns / 1e9
-        later = next((at for at in arrivals[row.instrument] if at >= handed_mono), float("inf"))
+        handed = row.moment_ns / 1e9
+        later = next((at for at in arrivals[row.instrument] if at >= handed), float("inf"))
         at = published.get(key, later)
-        verdict.available += at - handed_mono <= CANARY_SILENCE_S
-        verdict.took_s.append(max(0.0, at - handed_mono))
+        still = sum(max(0.0, min(at, b / 1e9) - max(handed, a / 1e9)) for a, b in standstills_ns)
+        verdict.available += at - handed - still <= CANARY_SILENCE_S
+        verdict.took_s.append(max(0.0, at - handed - still))

@@ -97,20 +97,29 @@ class Measure:
 
 
 class Watch:
-    """Looks at /proc all the time: no account has two live processes, nobody dead is left lying about."""
+    """Looks at /proc all the time: no account has two live processes, nobody dead is left lying about. Where it did not
+    come to its turn for long, the machine stood still."""
 
     ZOMBIE_S_MAX = 3.0
+    TURN_S_MAX = 1.0
 
     def __init__(self, hub: Hub) -> None:
         """Begins at once."""
         self.looks, self.doubles, self.zombies = 0, set[tuple[str, tuple[int, ...]]](), set[int]()
+        # From and to, nanoseconds of CLOCK_MONOTONIC.
+        self.standstills_ns: list[tuple[int, int]] = []
         self._hub, self._closing = hub, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         dead_since: dict[int, float] = {}
+        before_ns = time.monotonic_ns()
         while not self._closing.wait(0.03):
+            now_ns = time.monotonic_ns()
+            if now_ns - before_ns > self.TURN_S_MAX * 1e9:
+                self.standstills_ns.append((before_ns, now_ns))
+            before_ns = now_ns
             by_account: dict[str, list[int]] = {}
             for worker in workers_of(self._hub.pid):
                 by_account.setdefault(worker.account, []).append(worker.pid)

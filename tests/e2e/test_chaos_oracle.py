@@ -80,6 +80,15 @@ def test_each_wrong_is_seen(tmp_path: Path, ticks: list[Received], word: str) ->
     assert any(word in fault for fault in judged(tmp_path, ticks).faults()), judged(tmp_path, ticks).faults()
 
 
+def test_what_takes_long_while_the_machine_stands_still_is_not_late(tmp_path: Path) -> None:
+    ticks = [tick(n, delay_s=4.0 if n == RECORDS - 1 else 0.01) for n in range(RECORDS)]
+    late = judged(tmp_path, ticks)
+    source = Source("ctp-a", "ctp", "", tmp_path / "ctp-a.tape", healthy_ns=[(BEGIN_NS, None)])
+    still = (moment_ns(RECORDS - 1) + 100_000_000, moment_ns(RECORDS - 1) + 3_800_000_000)
+    excused = judge([source], ticks, BEGIN_NS, END_NS, [still])
+    assert (late.available, excused.available) == (RECORDS - 1, RECORDS)
+
+
 def test_a_truth_with_a_hole_is_no_truth(tmp_path: Path) -> None:
     tape = tmp_path / "ctp-a.tape"
     tape.write_text("".join(row(number) for number in range(RECORDS)))
