@@ -186,7 +186,7 @@ BESIDE = {
     "gateways": ("gateways", "gateways/simapi"),
     "feed": ("feed",),
     "store": ("store",),
-    "house": ("reconciler", "."),
+    "house": ("reconciler", "alerts", "."),
 }
 
 

@@ -1,7 +1,6 @@
 //! Whom the hub tells of errors, from settings and environment; and `mdhub alert test`.
 
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mdhub_alerts::{Alerts, Channel, Config, Kind, Message, Pace, Surroundings, Waiting, channels, web_url};
@@ -10,6 +9,7 @@ use tokio::sync::watch as tokio_watch;
 use tracing::warn;
 
 use crate::cli::AlertArgs;
+use crate::data_dir::DataDir;
 use crate::settings_file::LoadedSettings;
 use crate::{Failure, clock, say, settings_file};
 
@@ -27,11 +27,11 @@ const FILE_BYTES_MAX: u64 = 4_096;
 pub(crate) fn start(
     waiting: Waiting,
     settings: &settings::Alerts,
-    file: PathBuf,
+    data: &DataDir,
     in_session: impl Fn() -> bool + Send + Sync + 'static,
 ) -> Result<Alerts, Failure> {
     let now_ms = Arc::new(|| clock::now().wall_ms());
-    let surroundings = Surroundings { file, now_ms, in_session: Arc::new(in_session) };
+    let surroundings = Surroundings { file: data.path("alerts.json"), now_ms, in_session: Arc::new(in_session) };
     waiting.start(config(settings), surroundings).map_err(|e| format!("the alerts' thread does not start: {e}"))
 }
 

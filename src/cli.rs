@@ -45,6 +45,9 @@ pub(crate) enum Command {
     Subscribe(SubscribeArgs),
     /// Judge a settings file without running anything
     Check(CheckArgs),
+    /// Who may use the control port
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Whether people are told of errors
     #[command(subcommand)]
     Alert(AlertCommand),
@@ -73,6 +76,25 @@ pub(crate) struct RunArgs {
     pub(crate) config: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Change the administrator's password; without --password-stdin one is made and printed
+    ResetPassword(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// The administrator's name; by default as it is
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Read the new password from the first line of standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// The hub's data directory
+    #[arg(long, env = "MDHUB_DATA_DIR", default_value = "mdhub-data")]
+    pub(crate) data_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -35,6 +35,15 @@ impl DataDir {
         Ok(Self { root, database_url: place.database_url.clone(), secret_key_file: place.secret_key_file.clone() })
     }
 
+    /// Opens a directory that is there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn existing(root: &std::path::Path) -> Result<Self, Failure> {
+        let root = root.canonicalize().map_err(|e| format!("--data-dir: {}: {e}", root.display()))?;
+        Ok(Self { root, database_url: None, secret_key_file: None })
+    }
+
     /// A path inside.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)

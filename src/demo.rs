@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::{DemoArgs, PlaceArgs};
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, accounts, hub, say};
+use crate::{Failure, accounts, admin, hub, say};
 
 /// The name under which the demo's accounts know the simulated library.
 const LIBRARY: &str = "sim";
@@ -105,16 +105,21 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
         add(&*store, simulated).await?;
     }
     drop(store);
+    let place = data.clone();
     hub::run(loaded, data, lock, |at| {
         let zmq = String::from(at.zmq);
+        // Here alone it is printed: it guards three simulated accounts.
+        let password = admin::initial_password(&place).unwrap_or_else(|| "the password that you gave it".to_owned());
         say(format_args!(
             "mdhub demo: three simulated accounts, a market that never closes. Ctrl-C ends it.\n\n\
-             health  http://{}/health\n\
+             health  http://{http}/health\n\
+             status  http://{http}/api/gateways    login: admin {password}\n\
              ticks   {zmq}\n\
              look    mdhub subscribe rb2701.SHFE --zmq {zmq}\n\
-             steer   mdhub account list --data-dir {}",
-            at.http,
-            args.data_dir.display()
+             steer   mdhub account list --data-dir {directory}\n\
+             why     mdhub describe --data-dir {directory}",
+            http = at.http,
+            directory = args.data_dir.display(),
         ))
     })
     .await

@@ -29,6 +29,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mdhub_alerts::Waiting;
+use mdhub_api::password::Administrator;
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
@@ -49,7 +50,7 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::settings_file::{self, LoadedSettings};
-use crate::{Failure, alerts, logging, say};
+use crate::{Failure, admin, alerts, logging, say};
 
 use self::control::{Control, Key};
 use self::outbox::Outbox;
@@ -102,6 +103,7 @@ pub(crate) async fn run(
     allow_descriptors();
     let database = data.database_url(loaded.settings.database.url.as_deref());
     let last = last::LastDesired::new(&data)?;
+    let administrator = admin::read_or_make(&data)?;
     let hangups = hangups(&loaded)?;
     let store = tokio::select! {
         store = late::open(&data, &database, &last) => store?,
@@ -123,9 +125,7 @@ pub(crate) async fn run(
     let outbox = outbox::start(store.clone());
     let control = Arc::new(Control::new(epoch, &loaded, feed.clone(), manager.clone(), outbox.clone(), queue.clone()));
 
-    let file = data.path("alerts.json");
-    let alerts = Arc::new(alerts::start(reports, &loaded.settings.alerts, file, control.in_session())?);
-
+    let alerts = Arc::new(alerts::start(reports, &loaded.settings.alerts, &data, control.in_session())?);
     let (stop, stopped) = tokio_watch::channel(false);
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
@@ -138,8 +138,8 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    let web = mdhub_api::serve(http.0, health(&feed, &control), ended(stopped));
-    tasks.spawn(async { drop(web.await) });
+    tasks.spawn(serve(http.0, shown(&feed, &control, administrator.subscribe()), stopped.clone()));
+    tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
 
     info!(epoch, http = %at.http, ticks = %String::from(at.zmq), contracts = loaded.contracts.len(), "the hub is up");
@@ -274,6 +274,28 @@ fn beats(feed: &FeedHandle, control: &Control) -> Vec<Watched> {
 }
 
 /// Well is a hub whose beats are younger than half of what the watchdog allows.
+/// Answers at the control port until the hub ends.
+async fn serve(listener: TcpListener, sources: mdhub_api::Sources, stopped: tokio_watch::Receiver<bool>) {
+    if let Err(error) = mdhub_api::serve(listener, sources, ended(stopped)).await {
+        error!(%error, "the control port answers no more; everything else goes on");
+    }
+}
+
+/// What the control port shows.
+fn shown(
+    feed: &FeedHandle,
+    control: &Arc<Control>,
+    administrator: tokio_watch::Receiver<Arc<Administrator>>,
+) -> mdhub_api::Sources {
+    let counted = control.clone();
+    mdhub_api::Sources {
+        health: health(feed, control),
+        status: control.documents(),
+        counters: Arc::new(move |id| vitals::of_account(&counted, id)),
+        administrator,
+    }
+}
+
 fn health(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
     let (watched, settings) = (beats(feed, control), control.settings());
     Arc::new(move || {

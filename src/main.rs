@@ -11,12 +11,14 @@
 //! | [`subscribe`] | prints ticks |
 //! | [`describe`] | what a hub is at |
 //! | [`check`] | judges a settings file |
+//! | [`admin`] | who may use the control port |
 //! | [`alerts`] | whom the hub tells of errors |
 //! | [`probe`] | tests an account's login by hand |
 //! | [`settings_file`], [`data_dir`] | what is on disk, and where |
 //! | [`clock`], [`logging`] | the edges to time and to stderr |
 
 mod accounts;
+mod admin;
 mod alerts;
 mod check;
 mod cli;
@@ -78,6 +80,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
         }
         Command::Check(args) => check::run(&args),
+        Command::Admin(command) => admin::run(command),
         Command::Alert(AlertCommand::Test(args)) => alerts::test(&args),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Run(args) => runtime()?.block_on(hub::run_from_file(args)),

@@ -425,6 +425,3 @@ fn pinger(url: Url) -> io::Result<SyncSender<()>> {
     })?;
     Ok(sender)
 }
-
-#[cfg(test)]
-mod tests;

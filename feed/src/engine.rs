@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::calendar::{MarketCalendar, Phase, Section, compact};
-use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, TickRules, SOURCES_MAX};
+use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, SOURCES_MAX, TickRules};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;

@@ -72,6 +72,15 @@ fn text(control: &Control, alerts: &Alerts) -> String {
     Value::Object(all).to_string()
 }
 
+/// The counters of one account; null where there are none.
+pub(crate) fn of_account(control: &Control, id: &str) -> Value {
+    let vitals = control.source_vitals();
+    vitals
+        .iter()
+        .find(|(known, _)| known.as_str() == id)
+        .map_or(Value::Null, |(id, vitals)| source(control, id, vitals))
+}
+
 fn alerts_of(alerts: &Alerts) -> Value {
     let vitals = alerts.vitals();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

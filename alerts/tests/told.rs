@@ -1,15 +1,18 @@
-#![expect(clippy::disallowed_methods, reason = "tests wait for what other threads do, with a deadline")]
+//! From a line of the log to a post, over real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for what other threads do, with a deadline")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use mdhub_alerts::{Alerts, Config, Ear, Pace, Surroundings, Waiting, channels};
 use mdhub_spec::settings::{Alerts as Settings, Webhook, WebhookKind};
 use tracing_subscriber::layer::SubscriberExt as _;
-
-use super::*;
-use crate::channel::channels;
 
 /// A receiver of posts on this machine: keeps their bodies, and answers with a status that may be changed.
 struct Receiver {

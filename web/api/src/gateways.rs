@@ -1,0 +1,58 @@
+//! What every account is at.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::Sources;
+use crate::problem::Problem;
+
+/// A change that has not reached the processes by then is not waited for any longer.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Every account: `{"items": [...]}`, by id.
+pub(crate) async fn list(State(sources): State<Sources>) -> Json<Value> {
+    let document = sources.status.borrow().clone();
+    let known = document["accounts"].as_object();
+    let items: Vec<Value> = known.into_iter().flatten().map(|(id, of)| shown(&sources, id, of)).collect();
+    Json(json!({"items": items, "desired": document["desired"], "silent_markets": document["silent_markets"]}))
+}
+
+/// What may be asked of one account.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wait {
+    /// Waits until this generation has reached the processes, for half a minute at most; the answer says which has.
+    wait_generation: Option<u64>,
+}
+
+/// One account.
+pub(crate) async fn one(
+    State(sources): State<Sources>,
+    Path(id): Path<String>,
+    Query(Wait { wait_generation }): Query<Wait>,
+) -> Result<Json<Value>, Problem> {
+    let mut status = sources.status.clone();
+    if let Some(wanted) = wait_generation {
+        let has_come = |document: &std::sync::Arc<Value>| {
+            document["accounts"][&id]["observed_generation"].as_u64().is_some_and(|observed| observed >= wanted)
+        };
+        // When it has not come in time, the answer says so by itself.
+        let _ = tokio::time::timeout(WAIT_MAX, status.wait_for(has_come)).await;
+    }
+    let document = status.borrow().clone();
+    let of = document["accounts"]
+        .get(&id)
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("account {id:?} is not known to the hub")))?;
+    Ok(Json(shown(&sources, &id, of)))
+}
+
+fn shown(sources: &Sources, id: &str, of: &Value) -> Value {
+    let mut item = of.clone();
+    item["id"] = id.into();
+    item["counters"] = (sources.counters)(id);
+    item
+}
