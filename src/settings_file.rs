@@ -90,6 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_example_is_valid_and_mails_its_errors() {
+        let loaded = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mdhub.yaml")).expect("valid");
+        assert_eq!(loaded.settings.alerts.mail_to, ["ryanflavor@163.com"]);
+        assert!(loaded.settings.canaries.list.iter().all(|canary| loaded.contracts.contains(canary)));
+    }
+
+    #[test]
     fn a_file_without_an_end_is_refused() {
         let refused = load(Path::new("/dev/zero")).map(|_| ()).expect_err("endless");
         assert!(refused.starts_with("/dev/zero: it is longer than"), "{refused}");
