@@ -27,22 +27,6 @@ BACKUP, BACKUP_FRONT = "ctp-backup", "tcp://ctp-backup.sim:41213"
 SHOWN_WITHIN_S = 30.0
 EDGE_S = 1.0
 
-TRANSCRIPT = r"""
-$ export MDHUB_DATA_DIR=mdhub-demo
-$ mdhub describe ctp-main | grep -E 'Phase|Process |Routes'
-  Phase       Healthy: 11 of 11 contracts accepted
-  Process     20120, incarnation 1795425611962776249.2, 11 contracts acknowledged
-  Routes      may feed 11 contracts, the primary of 11
-$ kill -9 $(mdhub describe ctp-main | awk '/^  Process/ {print $2+0}')
-$ mdhub describe ctp-main | grep -E 'Last exit|Failover'
-  Last exit   incarnation 1795425611962776249.2: signal 9
-  0 s ago ctp-main Failover by hub: contracts go on with ctp-backup (...), 0 ms after its end was seen: signal 9; ...
-$ mdhub describe ctp-main | grep -E 'Phase|Process |Routes'
-  Phase       Healthy: 11 of 11 contracts accepted
-  Process     20906, incarnation 1795425611962776249.4, 11 contracts acknowledged
-  Routes      may feed 11 contracts, the primary of 11
-"""
-
 
 def test_the_primary_is_killed_described_and_back_and_a_client_notices_nothing(hubs: Hubs, tmp_path: Path) -> None:
     hub, tape = hubs.demo(), tmp_path / "backup.tape"
@@ -63,9 +47,10 @@ def test_the_primary_is_killed_described_and_back_and_a_client_notices_nothing(h
 
 
 def _transcript() -> str:
-    """The README's own, as soon as it shows one."""
     blocks = re.findall(r"```console\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    return next((block for block in blocks if "mdhub describe" in block), TRANSCRIPT)
+    found = [block for block in blocks if "mdhub describe" in block]
+    assert len(found) == 1, f"README.md has {len(found)} transcripts with `mdhub describe`"
+    return str(found[0])
 
 
 def type_in(transcript: str, hub: Hub) -> str:
