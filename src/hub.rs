@@ -273,7 +273,6 @@ fn beats(feed: &FeedHandle, control: &Control) -> Vec<Watched> {
     ]
 }
 
-/// Well is a hub whose beats are younger than half of what the watchdog allows.
 /// Answers at the control port until the hub ends.
 async fn serve(listener: TcpListener, sources: mdhub_api::Sources, stopped: tokio_watch::Receiver<bool>) {
     if let Err(error) = mdhub_api::serve(listener, sources, ended(stopped)).await {
@@ -296,6 +295,7 @@ fn shown(
     }
 }
 
+/// Well is a hub whose beats are younger than half of what the watchdog allows.
 fn health(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
     let (watched, settings) = (beats(feed, control), control.settings());
     Arc::new(move || {

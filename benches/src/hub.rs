@@ -107,6 +107,13 @@ impl Hub {
         accounts.filter_map(|a| a["ring_dropped"].as_u64()).sum()
     }
 
+    /// The feed thread's system calls for each tick that it has published: waits, reads, writes.
+    pub(crate) fn calls(&self) -> [f64; 3] {
+        let vitals = self.file("vitals.json").unwrap_or_default();
+        let count = |name: &str| vitals[name].as_u64().unwrap_or(0) as f64;
+        ["waits", "reads", "writes"].map(|name| count(name) / count("published").max(1.0))
+    }
+
     /// Resident memory, KiB.
     pub(crate) fn resident_kib(&self) -> Option<u64> {
         resident_kib(self.process.id())

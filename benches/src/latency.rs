@@ -155,6 +155,8 @@ pub(crate) struct Step {
     pub(crate) p99_us: f64,
     /// Ticks that workers gave up.
     pub(crate) ring_dropped: u64,
+    /// The feed thread's system calls for each published tick: it waits, reads a pipe, writes to the subscriber.
+    pub(crate) calls: [f64; 3],
 }
 
 impl Step {
@@ -175,7 +177,7 @@ pub(crate) fn climb(effort: &Effort) -> Result<Vec<Step>, Failure> {
         let hub = Hub::start(&Plan::at_rate(rate))?;
         let (found, per_second) = to_socket(&hub, effort.seconds)?;
         let [p50_us, p99_us] = [0.5, 0.99].map(|q| found.value_at_quantile(q) as f64 / 1_000.0);
-        steps.push(Step { rate, per_second, p50_us, p99_us, ring_dropped: hub.ring_dropped() });
+        steps.push(Step { rate, per_second, p50_us, p99_us, ring_dropped: hub.ring_dropped(), calls: hub.calls() });
     }
     Ok(steps)
 }
