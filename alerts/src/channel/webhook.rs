@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
 
-use super::ChannelError;
+use super::{ChannelError, is_loopback};
 use crate::message::Message;
 
 /// From a request to its answer, the connection included.
@@ -35,9 +35,11 @@ impl std::fmt::Debug for Post {
     }
 }
 
-fn agent() -> ureq::Agent {
+fn agent(url: &Url) -> ureq::Agent {
     // A redirect would lead out of what was checked.
     let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0);
+    // The environment may name a way out of this machine, which is none back to it.
+    let config = if is_loopback(url) { config.proxy(None) } else { config };
     config.http_status_as_error(false).build().new_agent()
 }
 
@@ -51,14 +53,15 @@ fn failed(error: &ureq::Error) -> ChannelError {
 
 /// Asks for an address, so that somebody outside knows that the hub lives.
 pub(crate) fn ping(url: &Url) -> Result<(), ChannelError> {
-    let answer = agent().get(url.as_str()).call().map_err(|e| failed(&e))?;
+    let answer = agent(url).get(url.as_str()).call().map_err(|e| failed(&e))?;
     let status = answer.status();
     if status.is_success() { Ok(()) } else { Err(ChannelError(format!("the answer is {status}"))) }
 }
 
 impl Post {
     pub(super) fn new(kind: WebhookKind, url: Url, secret: Option<String>) -> Self {
-        Self { kind, url, secret, agent: agent() }
+        let agent = agent(&url);
+        Self { kind, url, secret, agent }
     }
 
     pub(super) fn deliver(&self, message: &Message, now_ms: i64) -> Result<(), ChannelError> {
