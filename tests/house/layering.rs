@@ -15,7 +15,10 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("mdhub-store", &["mdhub-spec"]),
     ("mdhub-alerts", &["mdhub-spec"]),
     ("mdhub-api", &["mdhub-spec"]),
-    ("mdhub", &["mdhub-spec", "mdhub-reconciler", "mdhub-gateways", "mdhub-feed", "mdhub-store", "mdhub-alerts", "mdhub-api"]),
+    (
+        "mdhub",
+        &["mdhub-spec", "mdhub-reconciler", "mdhub-gateways", "mdhub-feed", "mdhub-store", "mdhub-alerts", "mdhub-api"],
+    ),
 ];
 
 /// Outside packages that give a power which only some of ours may have.
