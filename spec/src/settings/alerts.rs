@@ -116,6 +116,9 @@ fn is_address(field: &'static str, address: &str) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
+    /// Makes one field wrong.
+    type Spoil = fn(&mut Alerts);
+
     fn webhook(name: &str, kind: WebhookKind) -> Webhook {
         Webhook { name: name.into(), kind, url_file: "url".into(), secret_file: None }
     }
@@ -130,7 +133,7 @@ mod tests {
             ..Alerts::default()
         };
         assert_eq!(good.check(), Ok(()));
-        let spoilt: [(&str, fn(&mut Alerts)); 9] = [
+        let spoilt: [(&str, Spoil); 9] = [
             ("alerts.gather_ms", |a| a.gather_ms = 60_001),
             ("alerts.repeat_ms", |a| a.repeat_ms = 0),
             ("alerts.per_hour_max", |a| a.per_hour_max = 0),
