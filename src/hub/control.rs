@@ -355,6 +355,8 @@ impl Control {
         if configured.always_open {
             let watched = configured.canaries.iter().map(|canary| (canary.exchange(), self.started_at));
             state.market = Market { open: watched.collect(), runs: true, ..Market::default() };
+        } else if configured.is_replay {
+            state.market = Market { runs: true, ..Market::default() };
         } else if !(state.market_at_ms..state.market.until_ms).contains(&now.wall_ms()) {
             // Also when the wall clock was set back.
             state.market = market::at(&configured.calendar, configured.contracts.iter(), &configured.canaries, now);

@@ -10,6 +10,7 @@ use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::SOURCES_MAX;
 use mdhub_spec::ports::SetAside;
+use mdhub_spec::settings::Clock;
 
 use crate::settings_file::LoadedSettings;
 
@@ -24,6 +25,8 @@ pub(crate) struct Configured {
     /// What always ticks in its section.
     pub(crate) canaries: Vec<Contract>,
     pub(crate) always_open: bool,
+    /// Ticks are of another day, so that the clock says nothing of their sections.
+    pub(crate) is_replay: bool,
     pub(crate) calendar: MarketCalendar,
 }
 
@@ -36,6 +39,7 @@ impl From<&LoadedSettings> for Configured {
             refused_codes: loaded.settings.health.login_refused_codes.clone(),
             canaries: loaded.settings.canaries.list.clone(),
             always_open: loaded.settings.calendar.always_open,
+            is_replay: loaded.settings.cleansing.clock == Clock::Replay,
             calendar: MarketCalendar::of(&loaded.settings.calendar),
         }
     }

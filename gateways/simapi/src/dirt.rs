@@ -179,13 +179,18 @@ fn following(day: &DateText) -> DateText {
     parse_date(text(day)).map_or(*day, |day| date_text(next_weekday(day)))
 }
 
-/// A night section from 21:00 on, half a second apart, whose volume grows towards the true record's.
+/// A night section from 21:00 on, half a second apart, whose volume grows towards the true record's: that of the record's
+/// trading day, or of the one before as long as that night is not over yet.
 fn night(truth: &Snapshot, records: u32, tick: f64, out: &mut Vec<Handed>) {
-    let Some(trading) = parse_date(text(&truth.trading_day)) else { return };
-    let begins_ms = beijing_midnight_ms(previous_weekday(trading)) + 21 * HOUR_MS;
+    let (Some(trading), Some(now_ms)) = (parse_date(text(&truth.trading_day)), moment_ms(truth)) else { return };
+    let begins_ms = |trading| beijing_midnight_ms(previous_weekday(trading)) + 21 * HOUR_MS;
+    let is_ahead = begins_ms(trading) + 500 * i64::from(records) > now_ms;
+    let trading = if is_ahead { previous_weekday(trading) } else { trading };
+    let begins_ms = begins_ms(trading);
     for k in 0..i64::from(records) {
         let ms = begins_ms + 500 * k;
         let mut record = *truth;
+        record.trading_day = date_text(trading);
         record.action_day = date_text(crate::date::beijing_day(ms));
         record.update_time = time_text(crate::date::beijing_ms_of_day(ms));
         record.update_ms = (ms % 1_000) as i32;
@@ -194,6 +199,11 @@ fn night(truth: &Snapshot, records: u32, tick: f64, out: &mut Vec<Handed>) {
         record.last += (k % 3) as f64 * tick;
         out.push(Handed { kind: "night_replay", stray: None, snapshot: record });
     }
+}
+
+/// When a record says that it was made, milliseconds since the epoch.
+fn moment_ms(s: &Snapshot) -> Option<i64> {
+    Some(beijing_midnight_ms(parse_date(text(&s.action_day))?) + of_day_ms(s)?)
 }
 
 fn differ(s: &mut Snapshot, field: Disputed, by: f64) {

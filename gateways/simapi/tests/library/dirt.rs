@@ -253,3 +253,19 @@ fn a_night_section_comes_again_after_each_subscription() {
         assert!(night[19].values.volume < truth.values.volume && night[0].trading_day == truth.trading_day);
     }
 }
+
+#[test]
+fn a_night_that_is_still_ahead_does_not_come_again() {
+    let world = World::of(market_at(19), r#"[{"kind":"night_replay","records":20}]"#);
+    let api = world.streaming(Flavour::Ctp, &["rb2701"]);
+    let ticks: Vec<Tick> = (0..40).map(|_| api.tick()).collect();
+    api.release();
+    let tape = world.tape("tape");
+    let replayed: Vec<usize> = (0..40).filter(|i| kind(&tape[*i]) == "night_replay").collect();
+    let truth = &ticks[replayed[0] - 1];
+    assert_eq!(replayed.len(), 20);
+    for night in replayed.iter().map(|i| &ticks[*i]) {
+        assert_eq!(&night.values.update_time[..5], &b"21:00"[..]);
+        assert!(night.trading_day < truth.trading_day, "the night before");
+    }
+}
