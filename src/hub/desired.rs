@@ -137,6 +137,7 @@ mod tests {
             refused_codes: BTreeSet::new(),
             canaries: vec![],
             always_open: true,
+            is_replay: false,
             calendar: MarketCalendar::shipped(),
         };
         let before = DesiredState::new(&configured, &Slots::default(), vec![account("a"), account("b"), account("c")]);
