@@ -35,6 +35,7 @@ use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_gateways::manager::{GatewayManager, ManagerConfig};
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::plane::{FeedCommand, FeedEvent};
+use mdhub_spec::ports::AccountStore;
 use mdhub_spec::settings::Endpoint;
 use mdhub_spec::time::Mono;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -130,7 +131,7 @@ pub(crate) async fn run(
     let listener = tokio::spawn(pipes::listen(feed_events, control.clone()));
     let controller = tokio::spawn(control::run(control.clone(), stopped.clone()));
     let mut tasks = JoinSet::new();
-    tasks.spawn(watch::Watch::new(store, control.clone(), last, outbox.clone()).run(stopped.clone()));
+    tasks.spawn(watch::Watch::new(store.clone(), control.clone(), last, outbox.clone()).run(stopped.clone()));
     tasks.spawn(status::run(data.clone(), control.documents(), stopped.clone()));
     tasks.spawn(vitals::run(data.clone(), control.clone(), alerts.clone(), stopped.clone()));
     tasks.spawn(alerts::follow(alerts.clone(), control.settings(), stopped.clone()));
@@ -138,7 +139,7 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    tasks.spawn(serve(http.0, shown(&feed, &control, administrator.subscribe()), stopped.clone()));
+    tasks.spawn(serve(http.0, shown(&feed, &control, store.clone(), administrator.subscribe()), stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
 
@@ -284,6 +285,7 @@ async fn serve(listener: TcpListener, sources: mdhub_api::Sources, stopped: toki
 fn shown(
     feed: &FeedHandle,
     control: &Arc<Control>,
+    store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
 ) -> mdhub_api::Sources {
     let counted = control.clone();
@@ -291,6 +293,7 @@ fn shown(
         health: health(feed, control),
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
+        store,
         administrator,
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::Sources;
@@ -13,8 +14,12 @@ use crate::problem::Problem;
 /// A change that has not reached the processes by then is not waited for any longer.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+pub(crate) fn routes() -> Router<Sources> {
+    Router::new().route("/gateways", get(list)).route("/gateways/{id}", get(one))
+}
+
 /// Every account: `{"items": [...]}`, by id.
-pub(crate) async fn list(State(sources): State<Sources>) -> Json<Value> {
+async fn list(State(sources): State<Sources>) -> Json<Value> {
     let document = sources.status.borrow().clone();
     let known = document["accounts"].as_object();
     let items: Vec<Value> = known.into_iter().flatten().map(|(id, of)| shown(&sources, id, of)).collect();
@@ -24,13 +29,13 @@ pub(crate) async fn list(State(sources): State<Sources>) -> Json<Value> {
 /// What may be asked of one account.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wait {
+struct Wait {
     /// Waits until this generation has reached the processes, for half a minute at most; the answer says which has.
     wait_generation: Option<u64>,
 }
 
 /// One account.
-pub(crate) async fn one(
+async fn one(
     State(sources): State<Sources>,
     Path(id): Path<String>,
     Query(Wait { wait_generation }): Query<Wait>,

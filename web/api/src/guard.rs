@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::actor::{Actor, Peer};
 use crate::password::Administrator;
 use crate::problem::Problem;
 
@@ -61,17 +62,18 @@ impl Guard {
         }
     }
 
-    async fn judge(&self, given: &[u8]) -> Result<(), Problem> {
+    async fn judge(&self, given: &[u8]) -> Result<String, Problem> {
         let wrong = || Problem::new(StatusCode::UNAUTHORIZED, "name and password of the administrator, by HTTP Basic");
         let (user, password) = basic(given).ok_or_else(wrong)?;
         let administrator = self.0.administrator.borrow().clone();
         let digest: [u8; 32] = Sha256::new().chain_update(administrator.hash()).chain_update(given).finalize().into();
         if self.is_known(&digest) {
-            return Ok(());
+            return Ok(user);
         }
         // Whoever guesses fills this, and the administrator whose scripts are known goes on all the same.
         let busy = |_| Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many passwords are being checked: try again");
         let _waits = self.0.waiting.try_acquire().map_err(busy)?;
+        let name = user.clone();
         let is_right = {
             // It is never closed.
             let _hashes = self.0.hashing.acquire().await.ok();
@@ -79,7 +81,7 @@ impl Guard {
         };
         if is_right {
             self.remember(digest);
-            return Ok(());
+            return Ok(name);
         }
         tracing::warn!("a wrong name or password at the control port");
         tokio::time::sleep(WRONG_DELAY).await;
@@ -88,10 +90,18 @@ impl Guard {
 }
 
 /// Lets a request through, or answers it.
-pub(crate) async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(crate) async fn admit(
+    State(guard): State<Guard>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec()).unwrap_or_default();
     match guard.judge(&given).await {
-        Ok(()) => next.run(request).await,
+        Ok(name) => {
+            request.extensions_mut().insert(Actor { name, from });
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }

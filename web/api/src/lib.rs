@@ -12,9 +12,11 @@
 //! | `limited` | connections: how many, how silent |
 //! | `guard` | who may ask |
 //! | `password` | the administrator's password: made, hashed, checked |
+//! | `actor` | who asks, and from where |
 //! | `gateways` | the answers |
 //! | `problem` | errors |
 
+mod actor;
 mod gateways;
 mod guard;
 mod limited;
@@ -31,10 +33,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use mdhub_spec::ports::AccountStore;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use actor::Peer;
 use guard::Guard;
 use limited::Limited;
 use password::Administrator;
@@ -58,6 +62,8 @@ pub struct Sources {
     pub status: watch::Receiver<Arc<Value>>,
     /// Counters beside it.
     pub counters: Counters,
+    /// Where the desired state lives.
+    pub store: Arc<dyn AccountStore>,
     /// Who may see them; may change at any time.
     pub administrator: watch::Receiver<Arc<Administrator>>,
 }
@@ -87,7 +93,7 @@ pub async fn serve(
         tokio::time::sleep(CLOSING).await;
     };
     tokio::select! {
-        served = axum::serve(Limited::new(listener), router(sources)).with_graceful_shutdown(stop) => served,
+        served = axum::serve(Limited::new(listener), router(sources).into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop) => served,
         () = late => Ok(()),
     }
 }
@@ -95,8 +101,7 @@ pub async fn serve(
 fn router(sources: Sources) -> Router {
     let guard = Guard::new(sources.administrator.clone());
     let api = Router::new()
-        .route("/gateways", get(gateways::list))
-        .route("/gateways/{id}", get(gateways::one))
+        .merge(gateways::routes())
         .fallback(nothing_there)
         .layer(middleware::from_fn_with_state(guard, guard::admit));
     Router::new().route("/health", get(health)).nest("/api", api).fallback(nothing_there).with_state(sources)

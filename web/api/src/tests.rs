@@ -5,6 +5,8 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod away;
+
 const PASSWORD: &str = "a right password";
 
 struct Port {
@@ -26,6 +28,7 @@ impl Port {
             health,
             status: status.subscribe(),
             counters: Arc::new(|id| if id == "ctp-a" { json!({"received": 7}) } else { Value::Null }),
+            store: Arc::new(away::Away),
             administrator: administrator.subscribe(),
         };
         let server = tokio::spawn(serve(listener, sources, shutdown));

@@ -1,0 +1,61 @@
+//! A database that is away.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use mdhub_spec::account::{AccountId, MarketDataAccount};
+use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
+
+/// Answers nothing.
+pub(super) struct Away;
+
+fn away<T>() -> Result<T, StoreError> {
+    Err(StoreError::Away("no answer".into()))
+}
+
+#[async_trait]
+impl AccountStore for Away {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        away()
+    }
+
+    async fn get(&self, _: &AccountId) -> Result<MarketDataAccount, StoreError> {
+        away()
+    }
+
+    async fn insert(&self, _: MarketDataAccount) -> Result<MarketDataAccount, StoreError> {
+        away()
+    }
+
+    async fn update(&self, _: MarketDataAccount) -> Result<MarketDataAccount, StoreError> {
+        away()
+    }
+
+    async fn delete(&self, _: &AccountId) -> Result<(), StoreError> {
+        away()
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        away()
+    }
+
+    async fn wait_for_change(&self) {
+        std::future::pending().await
+    }
+
+    async fn confirm_empty(&self) -> Result<(), StoreError> {
+        away()
+    }
+
+    async fn copy_to(&self, _: &Path) -> Result<bool, StoreError> {
+        away()
+    }
+
+    async fn append_event(&self, _: Event) -> Result<(), StoreError> {
+        away()
+    }
+
+    async fn events(&self, _: u32) -> Result<Vec<Event>, StoreError> {
+        away()
+    }
+}
