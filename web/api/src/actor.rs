@@ -1,19 +1,26 @@
 //! Who asks, and from where.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 
 use crate::limited::Limited;
+use crate::limited::progress::Progress;
 
 /// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// Whether a request on it is being answered.
+    pub(crate) progress: Arc<Progress>,
+}
 
 impl Connected<IncomingStream<'_, Limited>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
-        Self(*stream.remote_addr())
+        Self { address: *stream.remote_addr(), progress: Arc::clone(stream.io().progress()) }
     }
 }
 

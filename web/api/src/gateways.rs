@@ -12,7 +12,7 @@ use crate::Sources;
 use crate::problem::Problem;
 
 /// A change that has not reached the processes by then is not waited for any longer.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) fn routes() -> Router<Sources> {
     Router::new().route("/gateways", get(list)).route("/gateways/{id}", get(one))
@@ -30,7 +30,7 @@ async fn list(State(sources): State<Sources>) -> Json<Value> {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wait {
-    /// Waits until this generation has reached the processes, for half a minute at most; the answer says which has.
+    /// Waits until this generation has reached the processes, for 20 s at most; the answer says which has.
     wait_generation: Option<u64>,
 }
 
@@ -42,8 +42,9 @@ async fn one(
 ) -> Result<Json<Value>, Problem> {
     let mut status = sources.status.clone();
     if let Some(wanted) = wait_generation {
+        // An account that is not there, or is taken away meanwhile, is not waited for.
         let has_come = |document: &std::sync::Arc<Value>| {
-            document["accounts"][&id]["observed_generation"].as_u64().is_some_and(|observed| observed >= wanted)
+            document["accounts"].get(&id).is_none_or(|of| of["observed_generation"].as_u64() >= Some(wanted))
         };
         // When it has not come in time, the answer says so by itself.
         let _ = tokio::time::timeout(WAIT_MAX, status.wait_for(has_come)).await;

@@ -10,18 +10,22 @@
 //! | file | is about |
 //! |---|---|
 //! | `limited` | connections: how many, how silent |
+//! | `door` | what every request passes |
 //! | `guard` | who may ask |
 //! | `password` | the administrator's password: made, hashed, checked |
 //! | `actor` | who asks, and from where |
 //! | `gateways` | the answers |
 //! | `problem` | errors |
+//! | `tally` | what strangers do again and again, in the log |
 
 mod actor;
+mod door;
 mod gateways;
 mod guard;
 mod limited;
 pub mod password;
 mod problem;
+mod tally;
 
 use std::future::Future;
 use std::io;
@@ -93,7 +97,7 @@ pub async fn serve(
         tokio::time::sleep(CLOSING).await;
     };
     tokio::select! {
-        served = axum::serve(Limited::new(listener), router(sources).into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop) => served,
+        served = axum::serve(Limited::new(listener, Vec::new()), router(sources).into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop) => served,
         () = late => Ok(()),
     }
 }
@@ -104,7 +108,13 @@ fn router(sources: Sources) -> Router {
         .merge(gateways::routes())
         .fallback(nothing_there)
         .layer(middleware::from_fn_with_state(guard, guard::admit));
-    Router::new().route("/health", get(health)).nest("/api", api).fallback(nothing_there).with_state(sources)
+    Router::new()
+        .route("/health", get(health))
+        .nest("/api", api)
+        .fallback(nothing_there)
+        .layer(middleware::from_fn(door::enter))
+        .layer(middleware::from_fn(door::progress))
+        .with_state(sources)
 }
 
 async fn nothing_there() -> Problem {

@@ -1,39 +1,71 @@
-//! A listener whose connections are limited in number and in silence, so that clients do not take the descriptors that
-//! pipes and subscribers need.
+//! A listener whose connections are limited: in number, in how long a request's head may take, in silence. So clients do not
+//! take the descriptors that pipes and subscribers need, and nobody shuts out the others.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `places` | how many connections, and who gives way |
+//! | `progress` | whether a connection waits for a request or one is being answered |
+
+mod places;
+pub(crate) mod progress;
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use mdhub_spec::settings::Network;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// Connections at once; more wait in the kernel.
-const CONNECTIONS_MAX: usize = 128;
+use crate::tally::Tally;
+use places::{Limits, Place, Places};
+use progress::{Progress, Standing};
 
-/// A connection that sends nothing for this long is closed.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) use places::share_of;
+
+/// A descriptor each.
+const PLACES: Limits = Limits { connections: 512, of_one: 256, reserved: 32 };
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// A request's head, whole, from its first byte or from the connection's beginning.
+    head: Duration,
+    /// Between two requests.
+    idle: Duration,
+    /// A client that takes nothing of its answer.
+    stuck: Duration,
+}
+
+const TIMES: Times =
+    Times { head: Duration::from_secs(10), idle: Duration::from_secs(30), stuck: Duration::from_secs(30) };
+
+/// Of a request's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The listener.
 pub(crate) struct Limited {
     listener: TcpListener,
-    room: Arc<Semaphore>,
-    silence: Duration,
+    places: Arc<Places>,
+    times: Times,
+    /// Each stands for many.
+    proxies: Vec<Network>,
+    turned_away: Tally,
 }
 
 impl Limited {
-    pub(crate) fn new(listener: TcpListener) -> Self {
-        Self::with(listener, CONNECTIONS_MAX, SILENCE)
+    pub(crate) fn new(listener: TcpListener, proxies: Vec<Network>) -> Self {
+        Self::with(listener, PLACES, TIMES, proxies)
     }
 
-    fn with(listener: TcpListener, connections: usize, silence: Duration) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(connections)), silence }
+    fn with(listener: TcpListener, places: Limits, times: Times, proxies: Vec<Network>) -> Self {
+        let turned_away = Tally::new("connections to the control port were turned away: there are too many");
+        Self { listener, places: Places::new(places), times, proxies, turned_away }
     }
 }
 
@@ -42,11 +74,15 @@ impl Listener for Limited {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        let cut_at = Box::pin(tokio::time::sleep(self.silence));
-        (Connection { stream, silence: self.silence, cut_at, _permit: permit }, address)
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let has_share = !self.proxies.iter().any(|proxy| proxy.contains(address.ip()));
+            let progress = Progress::new();
+            if let Some(place) = self.places.admit(address.ip(), has_share, &progress) {
+                return (Connection::new(stream, self.times, progress, place), address);
+            }
+            self.turned_away.count(address.ip());
+        }
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -57,29 +93,87 @@ impl Listener for Limited {
 /// One connection; its place is free again when it is dropped.
 pub(crate) struct Connection {
     stream: TcpStream,
-    silence: Duration,
+    times: Times,
+    progress: Arc<Progress>,
+    /// The number of the request that is waited for.
+    awaited: Option<u64>,
+    /// Bytes that have come of it.
+    head_bytes: usize,
     cut_at: Pin<Box<Sleep>>,
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Set while the client takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+    _place: Place,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, times: Times, progress: Arc<Progress>, place: Place) -> Self {
+        let cut_at = Box::pin(sleep(times.head));
+        Self { stream, times, progress, awaited: None, head_bytes: 0, cut_at, stuck: None, _place: place }
+    }
+
+    /// What it is at, for the requests on it.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    fn cut_after(&mut self, time: Duration) {
+        self.cut_at.as_mut().reset(Instant::now() + time);
+    }
+
+    /// Reads of a request's head.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, answered: u64) -> Poll<io::Result<()>> {
+        if self.awaited != Some(answered) {
+            self.awaited = Some(answered);
+            self.head_bytes = 0;
+            self.cut_after(if answered == 0 { self.times.head } else { self.times.idle });
+        }
+        if self.cut_at.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = buf.filled().len() - before;
+        if self.head_bytes == 0 && read > 0 && answered > 0 {
+            self.cut_after(self.times.head);
+        }
+        self.head_bytes += read;
+        if self.head_bytes > HEAD_BYTES_MAX {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Fails when a client has taken nothing for long.
+    fn poll_stuck<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let time = self.times.stuck;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(time)));
+        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            let cut_at = Instant::now() + self.silence;
-            self.cut_at.as_mut().reset(cut_at);
-            return Poll::Ready(read);
+        match self.progress.look(cx) {
+            Standing::Evicted => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            Standing::Answers => Pin::new(&mut self.stream).poll_read(cx, buf),
+            Standing::Waits { answered } => self.poll_head(cx, buf, answered),
         }
-        self.cut_at.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.poll_stuck(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.poll_stuck(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,25 +182,4 @@ impl AsyncWrite for Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_silent_client_is_cut_and_its_place_goes_to_the_next() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let limited = Limited::with(listener, 1, Duration::from_millis(200));
-        let router = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
-        let server = tokio::spawn(async move { axum::serve(limited, router).await });
-        let mut silent = TcpStream::connect(address).await.expect("connects");
-        silent.write_all(b"GET / HT").await.expect("writes");
-        let mut next = TcpStream::connect(address).await.expect("connects");
-        next.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.expect("writes");
-        let mut answer = String::new();
-        let read = tokio::time::timeout(Duration::from_secs(10), next.read_to_string(&mut answer)).await;
-        assert!(read.is_ok_and(|read| read.is_ok()) && answer.ends_with("hello"), "{answer}");
-        server.abort();
-    }
-}
+mod tests;

@@ -1,11 +1,12 @@
 use base64::Engine as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::*;
 
 mod away;
+mod strangers;
 
 const PASSWORD: &str = "a right password";
 
@@ -41,20 +42,31 @@ impl Port {
 
     /// One request over a real socket: status code, head, body.
     async fn ask(&self, path: &str, header: &str) -> (u16, String, String) {
-        let mut client = TcpStream::connect(self.address).await.expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n{header}Connection: close\r\n\r\n");
-        client.write_all(request.as_bytes()).await.expect("writes");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("reads");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
-        (code, head.to_owned(), body.to_owned())
+        talk(TcpStream::connect(self.address).await.expect("connects"), "GET", path, header).await
+    }
+
+    /// One from another address of this machine.
+    async fn ask_from(&self, last: u8, path: &str, header: &str) -> (u16, String, String) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, last], 0).into()).expect("an address of this machine");
+        talk(socket.connect(self.address).await.expect("connects"), "GET", path, header).await
     }
 
     async fn as_admin(&self, path: &str) -> (u16, Value) {
         let (code, _, body) = self.ask(path, &basic("admin", PASSWORD)).await;
         (code, serde_json::from_str(&body).expect("JSON"))
     }
+}
+
+/// One request and its answer: status code, head, body.
+async fn talk(mut client: TcpStream, method: &str, path: &str, header: &str) -> (u16, String, String) {
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n");
+    client.write_all(request.as_bytes()).await.expect("writes");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("reads");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
+    (code, head.to_owned(), body.to_owned())
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -84,6 +96,8 @@ async fn gateways_are_shown_to_the_administrator_and_to_nobody_else() {
     assert_eq!(list["items"][0]["counters"]["received"], 7);
     let (code, one) = port.as_admin("/api/gateways/ctp-b").await;
     assert_eq!((code, &one["id"], &one["counters"]), (200, &json!("ctp-b"), &Value::Null));
+    // From another address each, since whoever is wrong waits longer each time.
+    let mut from = 0;
     for header in [
         String::new(),
         basic("admin", "wrong password"),
@@ -94,7 +108,8 @@ async fn gateways_are_shown_to_the_administrator_and_to_nobody_else() {
         format!("Authorization: Basic {}\r\n", "A".repeat(3_000)),
     ] {
         for path in ["/api/gateways", "/api/gateways/ctp-a", "/api/nothing"] {
-            let (code, head, body) = port.ask(path, &header).await;
+            from += 1;
+            let (code, head, body) = port.ask_from(from, path, &header).await;
             assert_eq!(code, 401, "{path} {header}");
             assert!(head.contains("application/problem+json") && !head.contains("www-authenticate"), "{head}");
             assert!(!body.contains("ctp-a") && !body.contains("received"), "{body}");
@@ -127,6 +142,18 @@ async fn a_generation_is_waited_for() {
     let (_, one) = port.as_admin("/api/gateways/ctp-a?wait_generation=2").await;
     assert_eq!(one["observed_generation"], 2);
     assert!(began.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_never_comes_is_answered_and_an_unknown_account_at_once() {
+    let port = Port::well().await;
+    assert_eq!(port.as_admin("/api/gateways").await.0, 200);
+    let began = Instant::now();
+    assert_eq!(port.as_admin("/api/gateways/ctp-c?wait_generation=2").await.0, 404);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let (code, one) = port.as_admin("/api/gateways/ctp-a?wait_generation=2").await;
+    assert_eq!((code, one["observed_generation"].as_u64()), (200, Some(1)));
+    assert!(began.elapsed() >= Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
