@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::contract::Contract;
@@ -14,6 +14,7 @@ mod calendar;
 mod canaries;
 mod cleansing;
 mod health;
+mod http;
 mod hub_limits;
 mod number;
 mod publish;
@@ -24,6 +25,7 @@ pub use calendar::{Calendar, Day, Hours, Product, ProductCode};
 pub use canaries::Canaries;
 pub use cleansing::{Cleansing, Clock, Rule, RuleMode};
 pub use health::Health;
+pub use http::Http;
 pub use hub_limits::HubLimits;
 pub use number::Number;
 pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
@@ -110,27 +112,6 @@ pub enum Kind {
 pub struct Database {
     /// `sqlite://PATH`; by default `mdhub.db` in the data directory. `MDHUB_DATABASE_URL` wins over it.
     pub url: Option<String>,
-}
-
-/// Section `http`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Address and port; loopback unless chosen otherwise.
-    #[serde(deserialize_with = "ip_and_port")]
-    pub listen: SocketAddr,
-}
-
-fn ip_and_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let given = String::deserialize(deserializer)?;
-    let refused = |_| format!("{given:?} is not allowed: write IP:PORT, for example 127.0.0.1:8080");
-    given.parse().map_err(refused).map_err(serde::de::Error::custom)
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
-    }
 }
 
 /// An address of the form `tcp://IP:PORT`.
@@ -238,6 +219,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), Fault> {
         self.libraries.iter().try_for_each(|(name, library)| library.check(name))?;
+        self.http.check()?;
         self.publish.check()?;
         self.cleansing.check()?;
         self.calendar.check()?;
