@@ -7,6 +7,7 @@
 //! ```
 
 mod control;
+mod coverage;
 mod deliveries;
 mod desired;
 mod hooks;
@@ -136,6 +137,7 @@ pub(crate) async fn run(
     tasks.spawn(vitals::run(data.clone(), control.clone(), alerts.clone(), stopped.clone()));
     tasks.spawn(alerts::follow(alerts.clone(), control.settings(), stopped.clone()));
     tasks.spawn(hooks::wedge_feed(feed.clone(), stopped.clone()));
+    tasks.spawn(control.clone().check_coverage(stopped.clone()));
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::{Contract, Exchange};
-use mdhub_spec::plane::{Dialect, Route, RouteTable, SourceMask, SourceSlot};
+use mdhub_spec::plane::{Brought, Dialect, Route, RouteTable, SourceMask, SourceSlot};
 use mdhub_spec::product::Listing;
 
 use crate::arbitrate::{Arbiter, Stamps, Statics};
@@ -42,6 +42,8 @@ pub(crate) struct ContractState {
     pub(crate) snapshot_time_ms: i64,
     pub(crate) listing: Listing,
     pub(crate) primary: Option<SourceSlot>,
+    /// Who has brought a good tick since [`Contracts::take_brought`].
+    pub(crate) brought: SourceMask,
     /// Ticks in quarantine, and before.
     pub(crate) rejected: u64,
     pub(crate) contract: Contract,
@@ -57,6 +59,8 @@ pub(crate) struct Contracts {
     /// Of the routed ones, by `InstrumentID`: what CTP can mean, and what SOPT can.
     by_instrument: [HashMap<Box<[u8]>, u32, FixedState>; 2],
     table: Arc<RouteTable>,
+    /// Where the table's contracts are, in its order.
+    order: Vec<usize>,
 }
 
 const fn dialect_of(exchange: Exchange) -> Dialect {
@@ -110,6 +114,15 @@ impl Contracts {
         }
     }
 
+    /// Who has brought a good tick of each routed contract since the last call.
+    pub(crate) fn take_brought(&mut self) -> Brought {
+        let Self { states, order, table, .. } = self;
+        let mut taken = |place: &usize| {
+            states.get_mut(*place).map(|state| std::mem::take(&mut state.brought)).unwrap_or_default()
+        };
+        Brought { revision: table.revision, sources: order.iter().map(&mut taken).collect() }
+    }
+
     /// Those with rejected ticks.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = (&Contract, u64)> {
         self.states.iter().filter(|state| state.rejected > 0).map(|state| (&state.contract, state.rejected))
@@ -140,6 +153,7 @@ impl Contracts {
             snapshot_time_ms: i64::MIN,
             listing: calendar.listing(contract),
             primary: None,
+            brought: SourceMask::NONE,
             rejected: 0,
             contract: contract.clone(),
             routed_at: 0,
@@ -169,6 +183,8 @@ impl Contracts {
 
     fn index(&mut self, table: &RouteTable) {
         self.by_instrument.iter_mut().for_each(HashMap::clear);
+        // None is missing: each was just given a place.
+        self.order = table.routes.iter().filter_map(|route| self.places.get(&route.contract).copied()).collect();
         for Route { contract, .. } in &table.routes {
             let Some(place) = self.places.get(contract).and_then(|place| u32::try_from(*place).ok()) else { continue };
             let index = &mut self.by_instrument[dialect_of(contract.exchange()) as usize];

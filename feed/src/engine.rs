@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::calendar::{MarketCalendar, Phase, Section, compact};
-use mdhub_spec::plane::{FeedEvent, QuarantineQuery, RouteTable, SOURCES_MAX, TickRules};
+use mdhub_spec::plane::{Brought, FeedEvent, QuarantineQuery, RouteTable, SOURCES_MAX, TickRules};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;
@@ -234,6 +234,12 @@ impl Engine {
         }
         encode(&mut self.payload, &contract.fields, source.fields(), &admitted.tick, &envelope);
         Some((contract.topic, &self.payload))
+    }
+
+    /// Who has brought a good tick of each routed contract since the last call.
+    #[must_use]
+    pub fn take_brought(&mut self) -> Brought {
+        self.contracts.take_brought()
     }
 
     /// Answers a question about rejected ticks.

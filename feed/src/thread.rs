@@ -269,6 +269,7 @@ impl Feed {
                 self.pipes.iter_mut().flatten().for_each(|attached| attached.source.forget_dates());
             }
             FeedCommand::Peers(reply) => reply.send(self.server.peers()),
+            FeedCommand::Brought(reply) => reply.send(self.engine.take_brought()),
             FeedCommand::Recent(query) => self.answer(query),
             FeedCommand::Quarantine(query) => self.engine.answer(query),
             FeedCommand::Shutdown => self.is_ending = true,

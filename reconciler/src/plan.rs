@@ -9,6 +9,7 @@
 //! | running | leave it alone | TERM |
 //! | asked to leave | TERM, then KILL after the grace, again at intervals, until its group is empty | the same |
 
+mod assign;
 mod backoff;
 mod health;
 mod routes;
@@ -23,8 +24,8 @@ use mdhub_spec::contract::Contract;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::{Mono, Now};
 
+pub use assign::{Assignment, Spread, Subscribed};
 use health::Ward;
-pub use routes::routes;
 pub use state::{Desired, DesiredAccount, Observed, Policy};
 pub use status::AccountStatus;
 use status::Subject;
@@ -87,6 +88,8 @@ pub struct Plan {
     pub statuses: BTreeMap<AccountId, AccountStatus>,
     /// Who may feed which contract, the primary first. Every desired contract has an entry.
     pub routes: BTreeMap<Contract, Vec<AccountId>>,
+    /// Which source is to subscribe what; `None` where every source subscribes everything.
+    pub assignment: Option<Assignment>,
     /// Tick pipes to close at once, whatever is in them: their writers are sick.
     pub detach: BTreeSet<Incarnation>,
     /// The kinds whose sources are all silent at once though they are on independent fronts, since when.
@@ -101,17 +104,23 @@ pub struct Plan {
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, now: Now) -> Plan {
     let ward = Ward::new(desired, observed, now.mono);
+    let assignment = assign::assign(desired, observed, &ward, now.mono);
     let mut plan = Plan {
-        routes: routes(desired, observed, now),
+        routes: routes::routes(desired, observed, &ward, assignment.as_ref(), now),
         detach: routes::detach(desired, observed, now),
         silent_markets: ward.silent_markets(),
         shared_fronts: ward.shared_fronts(),
-        wake_at: ward.due(),
+        wake_at: ward.due().into_iter().chain(assignment.as_ref().and_then(|a| a.due)).min(),
+        assignment,
         ..Plan::default()
     };
     let ids: BTreeSet<&AccountId> = desired.accounts.keys().chain(observed.gateways.keys()).collect();
     for id in ids {
-        let Some(AccountPlan { action, status, wake_at }) = one(&ward, desired, observed, id, now) else { continue };
+        let Some(AccountPlan { action, status, wake_at }) =
+            one(&ward, desired, observed, plan.assignment.as_ref(), id, now)
+        else {
+            continue;
+        };
         plan.actions.extend(action);
         plan.statuses.insert(id.clone(), status);
         plan.wake_at = plan.wake_at.into_iter().chain(wake_at).min();
@@ -120,7 +129,14 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Now) -> Plan {
 }
 
 /// Plans for one account. `None` when it is neither desired nor has a process: there is nothing to do or to say.
-fn one(ward: &Ward<'_>, desired: &Desired, observed: &Observed, id: &AccountId, now: Now) -> Option<AccountPlan> {
+fn one(
+    ward: &Ward<'_>,
+    desired: &Desired,
+    observed: &Observed,
+    assignment: Option<&Assignment>,
+    id: &AccountId,
+    now: Now,
+) -> Option<AccountPlan> {
     let none = GatewayView::default();
     let view = observed.gateways.get(id).unwrap_or(&none);
     let wanted = desired.accounts.get(id);
@@ -144,6 +160,11 @@ fn one(ward: &Ward<'_>, desired: &Desired, observed: &Observed, id: &AccountId, 
     let reopens = wanted.and_then(|account| observed.closed.get(&account.kind).copied().flatten());
     let due = verdict.due(&desired.policy, observed.watching_since, now.mono);
     let wake_at = due.into_iter().chain(crash_leaves).chain(reopens).filter(|at| *at > now.mono).min();
-    let subject = Subject { id, desired, wanted, crashes, reopens, now: now.mono };
+    let subscribed = match assignment {
+        Some(assignment) => assignment.subscriptions.get(id).map_or(0, BTreeSet::len),
+        None => wanted.map_or(0, |account| desired.contracts_of(account.kind).count()),
+    };
+    let fails = observed.fails.get(id);
+    let subject = Subject { id, desired, subscribed, fails, crashes, reopens, now: now.mono };
     Some(AccountPlan { action, status: status::status(&subject, &verdict), wake_at })
 }

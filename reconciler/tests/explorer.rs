@@ -3,6 +3,16 @@
 //! A small world of one account (`support/world.rs`) is explored breadth first: whatever can happen next, happens. In
 //! every state and step the invariants hold, and from every state some rounds without faults lead to rest. That is eventual
 //! convergence, reduced to something that a search can refute. Planted bugs show that it does refute.
+//!
+//! | what happens | its letter |
+//! |---|---|
+//! | crash, hang, deafness to TERM | `Crash`, `Hang`, `Deafen` |
+//! | slow start, missed event | `Step`, `Reconcile`: they come late, or not at all |
+//! | plan from an old view, stale read | `Delay` and `Arrive`, `StaleRead` |
+//! | controller restart | `HubRestarts` |
+//! | edit, restart by hand, toggles | `Edit`, `Restart`, `Want`, `Disable`, `Suspend`, `Delete` |
+//! | unhealthy, one exchange silent, all silent, garbage | `ward_explorer.rs` |
+//! | two accounts that share redundancy | `spread_explorer.rs` |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
@@ -120,17 +130,33 @@ fn holds(alphabet: &[Event]) {
 
 #[test]
 fn it_converges_whatever_people_want_and_even_if_term_is_ignored() {
-    holds(&[Event::Deafen, Event::Want, Event::Disable, Event::Suspend, Event::Delete]);
+    holds(&[
+        Event::Deafen,
+        Event::HubRestarts,
+        Event::StaleRead,
+        Event::Want,
+        Event::Disable,
+        Event::Suspend,
+        Event::Delete,
+    ]);
 }
 
 #[test]
 fn it_converges_through_crashes_hangs_edits_and_restarts() {
-    holds(&[Event::Deafen, Event::Hang, Event::Edit, Event::Restart]);
+    holds(&[Event::Deafen, Event::Hang, Event::HubRestarts, Event::Edit, Event::Restart]);
 }
 
 #[test]
 fn it_converges_though_actions_come_late() {
-    holds(&[Event::Delay, Event::Arrive, Event::Restart, Event::Suspend, Event::Want]);
+    holds(&[
+        Event::Delay,
+        Event::Arrive,
+        Event::HubRestarts,
+        Event::StaleRead,
+        Event::Restart,
+        Event::Suspend,
+        Event::Want,
+    ]);
 }
 
 /// A hub with a planted bug is found out by one of these.

@@ -246,6 +246,50 @@ fn a_silent_market_is_silent_still_while_a_source_is_restarted() {
 }
 
 #[test]
+fn a_tick_of_an_exchange_that_is_not_watched_does_not_end_the_silence_of_a_market() {
+    // The backup was ended for the silence and is down; a settlement tick of CZCE came after, and SHFE is what is watched.
+    let mut silent = two().ticked("ctp-main", 140_000, 140_000).ticked("ctp-backup", 140_000, 140_000);
+    let since = silent.plan().silent_markets;
+    silent.observed.gateways.remove(&"ctp-backup".parse().expect("a slug"));
+    let mut restarting = silent.exits("ctp-backup", [asked_exit(2, ago(2_000))]);
+    restarting.observed.ended_sick.insert(incarnation(2));
+    let ticks = restarting.observed.deliveries.get_mut(&"ctp-backup".parse().expect("a slug")).expect("known");
+    ticks.insert(Exchange::Czce, ago(1_000));
+    assert_eq!(restarting.plan().silent_markets, since);
+}
+
+#[test]
+fn a_source_that_brings_no_first_tick_of_a_section_in_time_is_silent_from_then_on() {
+    let opened = |ms: u64| {
+        let mut scenario = two().ticked("ctp-backup", 500, 500);
+        scenario.observed.open = [(Exchange::Shfe, ago(ms)), (Exchange::Dce, ago(ms))].into();
+        scenario
+    };
+    opened(9_999).check(&expect![[r#"
+        status  ctp-backup Healthy: 1 of 2 contracts accepted
+        status  ctp-main Healthy: 1 of 2 contracts accepted
+        route   m2705.DCE <- [ctp-main ctp-backup]
+        route   rb2701.SHFE <- [ctp-main ctp-backup]
+        wake    in 1 ms
+    "#]]);
+    opened(10_000).check(&expect![[r#"
+        status  ctp-backup Healthy: 1 of 2 contracts accepted
+        status  ctp-main Unhealthy: it is logged in, but none of its watched exchanges ticks; restarts in 10 s
+        route   m2705.DCE <- [ctp-backup]
+        route   rb2701.SHFE <- [ctp-backup]
+        wake    in 9000 ms
+    "#]]);
+    opened(20_000).check(&expect![[r#"
+        action  terminate ctp-main 7.1, which is sick
+        status  ctp-backup Healthy: 1 of 2 contracts accepted
+        status  ctp-main Stopping: it is logged in, but none of its watched exchanges ticks; TERM now
+        route   m2705.DCE <- [ctp-backup]
+        route   rb2701.SHFE <- [ctp-backup]
+        wake    in 9000 ms
+    "#]]);
+}
+
+#[test]
 fn silent_sources_on_one_front_are_not_held_back_but_take_turns() {
     let mut scenario = two().ticked("ctp-main", 30_000, 30_000).ticked("ctp-backup", 30_000, 30_000);
     for account in scenario.desired.accounts.values_mut() {

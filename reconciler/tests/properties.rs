@@ -5,12 +5,13 @@
 #[path = "support/views.rs"]
 mod views;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, Policy, plan};
+use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, Policy, Spread, Subscribed, plan};
 use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
 use mdhub_spec::condition::{ConditionStatus, ConditionType, Phase};
-use mdhub_spec::contract::Exchange;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -33,6 +34,7 @@ const POLICY: Policy = Policy {
     market_silent_hold_ms: 70,
     restart_spacing_ms: 30,
     delivering_ms: 90,
+    handover_ms: 40,
     crash_exits: 2,
     crash_window_ms: 120,
 };
@@ -111,6 +113,26 @@ prop_compose! {
     }
 }
 
+const CONTRACTS: [&str; 4] = ["rb2701.SHFE", "ni2701.SHFE", "m2705.DCE", "10009123.SSE"];
+
+fn contracts() -> impl Strategy<Value = BTreeSet<Contract>> {
+    btree_set(prop::sample::select(CONTRACTS.to_vec()).prop_map(|c| c.parse().expect("a contract")), 0..4)
+}
+
+prop_compose! {
+    fn spread()(
+        redundancy in 0..3_u32, contracts_max in btree_map(id(), 0..4_u32, 0..2), canaries in contracts(),
+    ) -> Spread {
+        Spread { redundancy, contracts_max, canaries }
+    }
+}
+
+prop_compose! {
+    fn subscribed()(counter in 0..9_u64, contracts in contracts(), grown_at in instant()) -> Subscribed {
+        Subscribed { incarnation: incarnation(counter), contracts: Arc::new(contracts), grown_at }
+    }
+}
+
 prop_compose! {
     fn world()(
         accounts in btree_map(id(), account(), 0..4),
@@ -122,15 +144,17 @@ prop_compose! {
         deliveries in btree_map(id(), btree_map(exchange(), instant(), 0..3), 0..4),
         garbage in btree_map((0..9_u64).prop_map(incarnation), instant(), 0..2),
         ended_sick in btree_set((0..9_u64).prop_map(incarnation), 0..4),
+        spread in spread(),
+        subscribed in btree_map(id(), subscribed(), 0..4),
+        fails in btree_map(id(), contracts(), 0..2),
     ) -> (Desired, Observed) {
-        let contracts = ["rb2701.SHFE", "ni2701.SHFE", "m2705.DCE", "10009123.SSE"];
-        let contracts = contracts.map(|c| c.parse().expect("a contract")).into();
+        let contracts = CONTRACTS.map(|c| c.parse().expect("a contract")).into();
         let view = |(process, exits)| GatewayView { process, exits };
         let gateways = gateways.into_iter().map(|(id, parts)| (id, view(parts))).collect();
         let closed = closed.map(|until| (GatewayKind::Ctp, until)).into_iter().collect();
-        let desired = Desired { accounts, contracts, policy: POLICY, refused_codes: BTreeSet::from([3]) };
+        let desired = Desired { accounts, contracts, policy: POLICY, refused_codes: BTreeSet::from([3]), spread };
         let observed = Observed {
-            gateways, attached, watching_since, open, closed, deliveries, garbage, ended_sick,
+            gateways, attached, watching_since, open, closed, deliveries, garbage, ended_sick, subscribed, fails,
         };
         (desired, observed)
     }
@@ -179,6 +203,8 @@ proptest! {
             let then = plan_at(&world, later);
             prop_assert_eq!(&then.actions, &plan.actions);
             prop_assert_eq!((&then.routes, &then.detach), (&plan.routes, &plan.detach));
+            let given = |plan: &Plan| plan.assignment.clone().map(|a| (a.subscriptions, a.leaving, a.homeless));
+            prop_assert_eq!(given(&then), given(&plan));
             prop_assert_eq!(then.wake_at, plan.wake_at);
             for (id, status) in &plan.statuses {
                 prop_assert_eq!(then.statuses[id].phase, status.phase);
@@ -214,7 +240,14 @@ proptest! {
     }
 
     #[test]
-    fn routes_hold_only_accounts_that_serve_the_exchange_the_ready_first_by_priority(world in world(), now in instant()) {
+    fn routes_hold_only_accounts_that_serve_the_exchange_the_ready_first_by_priority(
+        world in world(), now in instant(), is_spread in any::<bool>(),
+    ) {
+        let (mut desired, mut observed) = world;
+        if !is_spread {
+            (desired.spread, observed.fails) = (Spread::default(), BTreeMap::new());
+        }
+        let world = (desired, observed);
         let (desired, observed) = &world;
         let is_down = |id: &AccountId| {
             let process = observed.gateways[id].process.as_ref();
@@ -227,7 +260,10 @@ proptest! {
         prop_assert!(plan.routes.keys().eq(&desired.contracts));
         for (contract, sources) in &plan.routes {
             prop_assert!(sources.iter().all(|id| desired.accounts[id].kind.serves(contract.exchange())));
-            prop_assert!(sources.is_sorted_by_key(|id| (is_down(id), desired.accounts[id].priority, id)));
+            prop_assert!(sources.is_sorted_by_key(is_down));
+            // Where contracts are spread, whoever is to have one comes first.
+            let by_priority = sources.is_sorted_by_key(|id| (is_down(id), desired.accounts[id].priority, id));
+            prop_assert!(is_spread || by_priority);
         }
     }
 }
@@ -236,6 +272,7 @@ proptest! {
 fn the_planner_knows_no_clock_no_runtime_no_chance_and_no_log() {
     let sources = [
         include_str!("../src/plan.rs"),
+        include_str!("../src/plan/assign.rs"),
         include_str!("../src/plan/backoff.rs"),
         include_str!("../src/plan/health.rs"),
         include_str!("../src/plan/routes.rs"),

@@ -16,7 +16,7 @@ use mdhub_reconciler::plan::{self, Action, Desired, Observed, Plan};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::condition::Phase;
 use mdhub_spec::time::Now;
-use ward::{Event, IDS, Planner, World};
+use ward::{Ails, Event, IDS, Planner, World};
 
 /// Fewer reachable states mean that the model has lost some of its alphabet.
 const STATES_MIN: usize = 1_000;
@@ -37,6 +37,7 @@ fn explore(start: World, planner: Planner) -> Result<usize, (&'static str, Vec<E
         calm.map_err(|what| (what, way(&came_from, &world, None)))?;
         for event in world.alphabet() {
             let next = world.after(event, &plan).map_err(|what| (what, way(&came_from, &world, Some(event))))?;
+            let next = next.canonical();
             if let Entry::Vacant(new) = came_from.entry(next) {
                 new.insert(Some((world, event)));
                 ahead.push_back(next);
@@ -63,7 +64,7 @@ fn settles(world: &World, planner: Planner, settled: &mut HashSet<World>) -> Res
     let mut passed = Vec::new();
     let mut world = *world;
     while !settled.contains(&world) {
-        let next = world.round(planner)?;
+        let next = world.round(planner)?.canonical();
         if next == world {
             if !world.is_at_rest() {
                 return Err("it never comes to rest");
@@ -82,7 +83,7 @@ fn settles(world: &World, planner: Planner, settled: &mut HashSet<World>) -> Res
 }
 
 fn found_out(count: usize, planner: Planner, whats: &[&str]) {
-    match explore(World::new(count), planner) {
+    match explore(World::new(count, Ails::Stalls), planner) {
         Ok(states) => panic!("not found in {states} states"),
         Err((what, way)) => assert!(whats.contains(&what), "{what}, after {way:?}"),
     }
@@ -90,15 +91,43 @@ fn found_out(count: usize, planner: Planner, whats: &[&str]) {
 
 #[test]
 fn two_sources_converge_through_stalls_crashes_and_silent_markets() {
-    let states = explore(World::new(2), plan::plan).unwrap_or_else(|(what, way)| panic!("{what}, after {way:?}"));
+    let states =
+        explore(World::new(2, Ails::Stalls), plan::plan).unwrap_or_else(|(what, way)| panic!("{what}, after {way:?}"));
     println!("{states} states");
     assert!(states >= STATES_MIN, "only {states} states");
 }
 
 #[test]
 fn a_lone_source_converges_through_stalls_crashes_and_silent_markets() {
-    let states = explore(World::new(1), plan::plan).unwrap_or_else(|(what, way)| panic!("{what}, after {way:?}"));
+    let states =
+        explore(World::new(1, Ails::Stalls), plan::plan).unwrap_or_else(|(what, way)| panic!("{what}, after {way:?}"));
     println!("{states} states");
+}
+
+#[test]
+fn sources_converge_through_rubbish_and_a_lost_exchange() {
+    for count in [1, 2] {
+        let found = explore(World::new(count, Ails::Rubbish), plan::plan);
+        let states = found.unwrap_or_else(|(what, way)| panic!("{what}, after {way:?}"));
+        println!("{states} states of {count}");
+        assert!(count == 1 || states >= STATES_MIN, "only {states} states");
+    }
+}
+
+#[test]
+fn a_planner_that_believes_rubbish_is_found_out() {
+    let planner: Planner = |desired, observed, now| {
+        let mut observed = observed.clone();
+        observed.garbage.clear();
+        plan::plan(desired, &observed, now)
+    };
+    match explore(World::new(2, Ails::Rubbish), planner) {
+        Ok(states) => panic!("not found in {states} states"),
+        Err((what, way)) => {
+            let whats = ["rubbish is routed beside good ticks", "it never comes to rest"];
+            assert!(whats.contains(&what), "{what}, after {way:?}");
+        }
+    }
 }
 
 #[test]

@@ -116,6 +116,16 @@ pub struct RouteTable {
     pub routes: Vec<Route>,
 }
 
+/// Which sources have brought good ticks of which contract.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Brought {
+    /// Of the route table in force.
+    pub revision: u64,
+    /// In the order of its routes: who has brought a tick that no rule condemned since this was last asked for, published or
+    /// not.
+    pub sources: Vec<SourceMask>,
+}
+
 /// How a source writes what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -384,6 +394,8 @@ pub enum FeedCommand {
     Rules(Box<TickRules>),
     /// Who is connected.
     Peers(Reply<Vec<PeerStatus>>),
+    /// Who has brought what since this was last asked.
+    Brought(Reply<Brought>),
     /// What was published lately.
     Recent(RecentQuery),
     /// Which ticks were rejected lately, and why.

@@ -1,5 +1,6 @@
 //! What is observed of a gateway process, and how one is told to run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -82,6 +83,9 @@ impl fmt::Display for ExitReason {
         }
     }
 }
+
+/// Most refused subscriptions of one process that are kept.
+pub const REFUSED_MAX: usize = 1_000;
 
 /// The end of one incarnation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +193,10 @@ pub struct ProcessView {
     pub heartbeat_at: Option<Mono>,
     /// Subscriptions that the front has acknowledged.
     pub acknowledged: u32,
+    /// Those that it has refused, by symbol, with its code and words; the first [`REFUSED_MAX`].
+    pub refused: BTreeMap<String, String>,
+    /// Those that it has not answered in time.
+    pub unanswered: u32,
     /// Ticks that the worker's ring dropped because the hub did not read.
     pub ring_dropped: u64,
     /// Lines on its stderr that did not reach the log, or not whole: too many in a second, or too long.

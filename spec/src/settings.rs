@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::account::AccountId;
 use crate::contract::Contract;
 
 mod alerts;
@@ -146,6 +147,10 @@ pub struct Contracts {
     pub files: Vec<String>,
     /// Taken out again.
     pub exclude: Vec<Contract>,
+    /// So many sources subscribe each contract, 0 for all of them. Canaries are subscribed at all in any case.
+    pub redundancy: u32,
+    /// Most contracts of these accounts, canaries among them; those that are not named carry all.
+    pub max_by_account: BTreeMap<AccountId, u32>,
 }
 
 /// One entry of section `libraries`.

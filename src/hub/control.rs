@@ -5,8 +5,9 @@
 //! action, so that a slow one never holds up another. Every run starts from what is there now; the reason for a wake-up
 //! does not matter.
 
-mod demands;
+mod failovers;
 mod news;
+mod subscriptions;
 mod ticks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use std::time::Duration;
 use mdhub_feed::FeedHandle;
 use mdhub_gateways::manager::{GatewayManager, Launch};
 use mdhub_reconciler::controller::{self, Requeue, Retry, Watch};
-use mdhub_reconciler::plan::{Action, Observed, Plan, plan};
+use mdhub_reconciler::plan::{Action, Observed, Plan, Subscribed, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
@@ -26,12 +27,13 @@ use mdhub_spec::ports::SetAside;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::{Mono, Now};
 use serde_json::Value;
-use tokio::sync::watch as tokio_watch;
+use tokio::sync::{Notify, watch as tokio_watch};
 use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::settings_file::LoadedSettings;
 
+use super::coverage::Coverage;
 use super::deliveries::{self, Garbage};
 use super::desired::{Configured, DesiredState, in_force};
 use super::hooks::{self, Act};
@@ -43,7 +45,7 @@ use super::slots::Slots;
 use super::status;
 use super::watch::StandingCell;
 use super::watchdog::ControlBeat;
-use demands::Subscribed;
+use failovers::Pending;
 use news::Told;
 
 /// What the controller's queue holds.
@@ -92,8 +94,11 @@ struct State {
     ended_sick: BTreeSet<Incarnation>,
     /// What subscribers ask for beyond the settings.
     demanded: Arc<BTreeSet<Contract>>,
-    /// What each worker was last told of that.
+    /// What each worker was last told to subscribe.
     subscribed: BTreeMap<AccountId, Subscribed>,
+    coverage: Coverage,
+    /// Failovers whose first tick is yet to come.
+    pending: Vec<Pending>,
     /// What each worker was last told of its session.
     sessions: BTreeMap<AccountId, (Incarnation, bool)>,
     market: Market,
@@ -151,6 +156,8 @@ pub(crate) struct Control {
     state: Mutex<State>,
     /// What the status file says.
     documents: tokio_watch::Sender<Arc<Value>>,
+    /// Wakes whoever waits for a failover's first tick.
+    failed_over: Notify,
     /// Route tables reach the feed in the order of their revisions.
     routing: tokio::sync::Mutex<()>,
 }
@@ -181,6 +188,7 @@ impl Control {
             in_session: Arc::default(),
             state: Mutex::new(state),
             documents: tokio_watch::Sender::new(Arc::new(status::nothing())),
+            failed_over: Notify::new(),
             routing: tokio::sync::Mutex::new(()),
         }
     }
@@ -344,7 +352,7 @@ impl Control {
         state.looked_at = now.mono;
         let desired = state.desired.clone()?;
         self.look_at_the_market(&mut state, now);
-        let observed = self.observed(&mut state, gateways, now.mono);
+        let observed = self.observed(&mut state, &desired, gateways, now.mono);
         drop(state);
         let plan = plan(&desired.desired, &observed, now);
         Some((desired, observed, plan))
@@ -390,7 +398,13 @@ impl Control {
     }
 
     /// All that the planner wants to know of what is there.
-    fn observed(&self, state: &mut State, gateways: BTreeMap<AccountId, GatewayView>, now: Mono) -> Observed {
+    fn observed(
+        &self,
+        state: &mut State,
+        desired: &DesiredState,
+        gateways: BTreeMap<AccountId, GatewayView>,
+        now: Mono,
+    ) -> Observed {
         let State { vitals, garbage, ended_sick, .. } = state;
         let judged = |of: &SourceVitals| of.total(|e| &e.received).saturating_sub(of.total(|e| &e.fenced));
         let counters = |id: &AccountId| vitals.get(id).map(|of| (judged(of), of.total(|e| &e.rejected)));
@@ -408,6 +422,8 @@ impl Control {
             deliveries: state.vitals.iter().map(|(id, of)| (id.clone(), deliveries::last_ticks(of))).collect(),
             garbage: state.garbage.since().clone(),
             ended_sick: state.ended_sick.clone(),
+            subscribed: state.subscribed.clone(),
+            fails: Self::fails(state, desired, &gateways),
             gateways,
         }
     }
@@ -425,7 +441,7 @@ impl Control {
             is_new
         });
         self.tell_sessions(&observed);
-        self.tell_demands(&observed);
+        self.tell_subscriptions(&desired, &observed, &plan);
         // First of all: a feed that takes no commands does not keep a process from being ended.
         for action in &plan.actions {
             self.queue.wake(Key::Account(action.account().clone()));
@@ -450,9 +466,9 @@ impl Control {
     async fn look_at(&self, id: &AccountId) -> Result<(), String> {
         hooks::hang(id).await;
         let Some((desired, _, plan)) = self.plan() else { return Ok(()) };
-        for action in plan.actions.into_iter().filter(|a| a.account() == id) {
+        for action in plan.actions.iter().filter(|a| a.account() == id).cloned() {
             match action {
-                Action::Start { account, after } => self.launch(&desired, &account, after).await?,
+                Action::Start { account, after } => self.launch(&desired, &plan, &account, after).await?,
                 Action::Terminate { account, incarnation, is_sick } => {
                     info!(%account, %incarnation, is_sick, "asked to leave");
                     if is_sick {
@@ -472,10 +488,18 @@ impl Control {
         Ok(())
     }
 
-    async fn launch(&self, desired: &DesiredState, id: &AccountId, after: Option<Incarnation>) -> Result<(), String> {
+    async fn launch(
+        &self,
+        desired: &DesiredState,
+        plan: &Plan,
+        id: &AccountId,
+        after: Option<Incarnation>,
+    ) -> Result<(), String> {
         let account = desired.accounts.get(id).ok_or("the account is gone")?.clone();
         let library = self.configured().libraries.get(&account.settings.library).ok_or("the library is gone")?.clone();
-        let contracts = desired.desired.contracts_of(account.gateway).cloned().collect();
+        let kind = account.gateway;
+        let wanted = subscriptions::wanted(desired, plan, id).ok_or("the account is to subscribe nothing")?;
+        let contracts = wanted.iter().filter(|contract| kind.serves(contract.exchange())).cloned().collect();
         let dialect = Dialect::from(account.gateway);
         let incarnation = Incarnation { epoch: self.epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
         let generation = account.generation;
@@ -487,7 +511,8 @@ impl Control {
         let (slot, vitals) = {
             let mut state = self.state();
             state.pipes.attached(incarnation);
-            let subscribed = Subscribed { incarnation: Some(incarnation), wanted: desired.wanted.clone() };
+            let grown_at = clock::now().mono;
+            let subscribed = Subscribed { incarnation, contracts: wanted, grown_at };
             state.subscribed.insert(id.clone(), subscribed);
             (state.slots.get(id), state.vitals.entry(id.clone()).or_default().clone())
         };

@@ -120,6 +120,8 @@ mod tests {
             ready_at: None,
             heartbeat_at: None,
             acknowledged: 0,
+            refused: BTreeMap::new(),
+            unanswered: 0,
             ring_dropped: 0,
             log_lines_dropped: 0,
             ticks_ended_at: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mdhub_gateways::manager::Library;
-use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy};
+use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy, Spread};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Contract;
@@ -21,6 +21,7 @@ pub(crate) struct Configured {
     pub(crate) contracts: BTreeSet<Contract>,
     pub(crate) libraries: BTreeMap<String, Library>,
     pub(crate) policy: Policy,
+    pub(crate) spread: Spread,
     pub(crate) refused_codes: BTreeSet<i32>,
     /// What always ticks in its section.
     pub(crate) canaries: Vec<Contract>,
@@ -36,6 +37,11 @@ impl From<&LoadedSettings> for Configured {
             contracts: loaded.contracts.clone(),
             libraries: loaded.libraries.clone(),
             policy: Policy::from(&loaded.settings.health),
+            spread: Spread {
+                redundancy: loaded.settings.contracts.redundancy,
+                contracts_max: loaded.settings.contracts.max_by_account.clone(),
+                canaries: loaded.settings.canaries.list.iter().cloned().collect(),
+            },
             refused_codes: loaded.settings.health.login_refused_codes.clone(),
             canaries: loaded.settings.canaries.list.clone(),
             always_open: loaded.settings.calendar.always_open,
@@ -63,6 +69,7 @@ impl DesiredState {
         let desired = Desired {
             accounts: planned.collect(),
             contracts: configured.contracts.clone(),
+            spread: configured.spread.clone(),
             policy: configured.policy,
             refused_codes: configured.refused_codes.clone(),
         };
@@ -134,6 +141,7 @@ mod tests {
             contracts: BTreeSet::new(),
             libraries: BTreeMap::new(),
             policy: Policy::default(),
+            spread: Spread::default(),
             refused_codes: BTreeSet::new(),
             canaries: vec![],
             always_open: true,

@@ -16,6 +16,7 @@ use tokio::sync::watch as tokio_watch;
 use tracing::warn;
 
 use crate::data_dir::DataDir;
+use crate::logging;
 
 use super::desired::DesiredState;
 
@@ -167,6 +168,8 @@ fn account(status: &AccountStatus, view: Option<&GatewayView>) -> Value {
         "pid": process.map(|p| p.pid),
         "incarnation": process.map(|p| p.incarnation.to_string()),
         "acknowledged": process.map(|p| p.acknowledged),
+        "refused": process.map(|p| &p.refused),
+        "unanswered": process.map(|p| p.unanswered),
         "ring_dropped": process.map(|p| p.ring_dropped),
         "last_exit": view.and_then(|v| v.exits.last()).map(exit),
     })
@@ -178,7 +181,7 @@ fn exit(exit: &Exit) -> Value {
         "reason": exit.reason.to_string(),
         "asked": exit.asked,
         "bye": exit.bye,
-        "stderr": exit.stderr,
+        "stderr": exit.stderr.iter().map(|line| logging::SECRETS.hidden(line)).collect::<Vec<_>>(),
     })
 }
 

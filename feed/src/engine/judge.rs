@@ -106,9 +106,17 @@ impl Engine {
         if let Some(Judgement::Pass | Judgement::Shadow(_)) =
             self.weigh(&tick, case, moment, pardoned.unwrap_or_default())
         {
-            case.vitals.last_tick_mono_ns.store(case.now.mono.0, Relaxed);
+            self.brought(case);
         }
         Outcome::Fenced
+    }
+
+    /// Notes that the source delivers.
+    fn brought(&mut self, case: &Case<'_>) {
+        case.vitals.last_tick_mono_ns.store(case.now.mono.0, Relaxed);
+        if let Some(contract) = self.contracts.get_mut(case.place) {
+            contract.brought = contract.brought.with(case.source.slot);
+        }
     }
 
     fn judge_tick(&mut self, mut tick: Tick, case: &Case<'_>) -> Outcome {
@@ -140,7 +148,7 @@ impl Engine {
         if let Some(rule) = against {
             self.rule_vitals.count_shadowed(rule);
         }
-        case.vitals.last_tick_mono_ns.store(case.now.mono.0, Relaxed);
+        self.brought(case);
         if self.contradicts_the_day(&tick, case) {
             return self.reject(Rule::Disagreement, tick, case, moment);
         }

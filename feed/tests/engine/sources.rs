@@ -38,6 +38,21 @@ fn a_fenced_source_shows_that_it_lives_by_good_ticks_alone() {
     assert_eq!(desk.engine.quarantine().total(), 0, "what is fenced is not judged");
 }
 
+#[test]
+fn who_has_brought_what_is_told_contract_by_contract_and_begins_anew() {
+    let mut desk = Desk::new(EngineConfig::new(1), 3, &["au2702.SHFE", "m2705.DCE", "rb2701.SHFE"]);
+    assert_eq!(desk.news(0, at(9, 30, 0), 5), PUBLISHED);
+    assert_eq!(desk.news(2, at(9, 30, 0), 5), Fate::Duplicate);
+    let rubbish = RawTick { update_time: [0; 9], ..record("m2705", at(9, 30, 0), 5) };
+    assert!(matches!(desk.receive(1, rubbish, at(9, 30, 0)), Fate::Rejected(_)));
+    let brought = desk.engine.take_brought();
+    assert_eq!((brought.revision, brought.sources), (1, vec![mask(&[]), mask(&[]), mask(&[0, 2])]));
+    desk.route(&["m2705.DCE", "rb2701.SHFE"], &[1], Some(1));
+    assert_eq!(desk.news(0, at(9, 30, 1), 6), Fate::Fenced);
+    let brought = desk.engine.take_brought();
+    assert_eq!((brought.revision, brought.sources), (2, vec![mask(&[]), mask(&[0])]), "in the table's order");
+}
+
 /// With another size at the ask.
 fn otherwise(mut raw: RawTick) -> RawTick {
     raw.levels[0].ask_volume = 777.into();

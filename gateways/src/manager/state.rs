@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use mdhub_spec::account::{AccountId, Fingerprint};
 use mdhub_spec::frame::{PROTOCOL_VERSION, Report};
-use mdhub_spec::process::{Ending, Exit, ExitReason, FrontState, GatewayView, Incarnation, ProcessView};
+use mdhub_spec::process::{Ending, Exit, ExitReason, FrontState, GatewayView, Incarnation, ProcessView, REFUSED_MAX};
 use mdhub_spec::time::Mono;
 use rustix::process::{Pid, Signal};
 
@@ -168,6 +168,8 @@ impl State {
             ready_at: None,
             heartbeat_at: None,
             acknowledged: 0,
+            refused: BTreeMap::new(),
+            unanswered: 0,
             ring_dropped: 0,
             log_lines_dropped: 0,
             ticks_ended_at: None,
@@ -420,21 +422,28 @@ impl Running {
             Report::FrontConnected => view.front = FrontState::Connected,
             Report::FrontDisconnected { reason } => {
                 view.front = FrontState::Disconnected { reason };
-                (view.ready_at, view.acknowledged) = (None, 0);
+                unsubscribed(view);
             }
             Report::LoggedIn { trading_day } => {
                 view.front = FrontState::LoggedIn { trading_day };
-                (view.ready_at, view.acknowledged) = (None, 0);
+                unsubscribed(view);
             }
             Report::LoginRefused { code, message } => view.front = FrontState::Refused { code, message },
-            Report::SubscribeAck { refused, .. } => {
-                view.acknowledged = view.acknowledged.saturating_add(u32::from(refused.is_none()));
+            Report::SubscribeAck { symbol, refused: None } => {
+                view.acknowledged = view.acknowledged.saturating_add(1);
+                view.refused.remove(&symbol);
+            }
+            Report::SubscribeAck { symbol, refused: Some((code, words)) } => {
+                if view.refused.len() < REFUSED_MAX {
+                    view.refused.insert(symbol, format!("{code}, {words}"));
+                }
             }
             Report::Ready { accepted } => {
                 view.ready_at = view.ready_at.or(Some(now));
                 view.acknowledged = accepted;
             }
             Report::Unanswered { count, first } => {
+                view.unanswered = count;
                 if count > 0 {
                     applied.notes.push(format!("{count} subscriptions are unanswered: {}", first.join(", ")));
                 }
@@ -447,6 +456,12 @@ impl Running {
             Report::Bye { reason, .. } => self.bye = Some(reason),
         }
     }
+}
+
+/// What a new connection begins with.
+fn unsubscribed(view: &mut ProcessView) {
+    (view.ready_at, view.acknowledged, view.unanswered) = (None, 0, 0);
+    view.refused.clear();
 }
 
 /// 0 to 999, from the randomness that the standard library seeds its maps with.

@@ -12,10 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_spec::account::{AccountId, GatewayKind};
-use mdhub_spec::contract::Exchange;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Ending, FrontState, Incarnation, ProcessView};
 use mdhub_spec::time::Mono;
 
+use super::assign::Subscribed;
 use super::state::{Desired, DesiredAccount, Observed};
 use super::verdict;
 
@@ -244,9 +245,23 @@ impl<'a> Ward<'a> {
         self.observed.deliveries.get(id)?.get(&exchange).copied()
     }
 
-    fn delivers(&self, source: &Source<'_>, exchange: Exchange) -> bool {
-        let lately = |at: Mono| at.plus_ms(self.desired.policy.delivering_ms) > self.now;
-        self.last_tick(source.id, exchange).is_some_and(lately) && !self.is_doubtful(source.id, exchange)
+    /// Whether the process that it has now, not one before, is up and brought a tick of this exchange lately.
+    fn brings(&self, source: &Source<'_>, exchange: Exchange) -> bool {
+        let Some(process) = source.process.filter(|p| p.ready_at.is_some() && p.ending == Ending::No) else {
+            return false;
+        };
+        let lately = |at: Mono| at.plus_ms(self.desired.policy.delivering_ms) > self.now && at > process.started_at;
+        let is_silent = source.silent_at.get(&exchange).is_some_and(|at| *at <= self.now);
+        self.last_tick(source.id, exchange).is_some_and(lately) && !is_silent
+    }
+
+    /// Whether `other` goes on with this exchange if `source` is ended. Of two that send rubbish the lower one may be ended
+    /// first.
+    fn replaces(&self, other: &Source<'_>, source: &Source<'_>, exchange: Exchange) -> bool {
+        let rank = |s: &Source<'_>| (s.account.priority, s.id.clone());
+        let is_good_enough =
+            other.garbage_since.is_none() || (source.garbage_since.is_some() && rank(other) < rank(source));
+        is_good_enough && self.brings(other, exchange)
     }
 
     /// An exchange that would fall silent with this source. Rubbish is a delivery too while there is nothing better.
@@ -255,10 +270,30 @@ impl<'a> Ward<'a> {
         let mut own = self.observed.deliveries.get(source.id)?.iter();
         own.find(|(exchange, at)| {
             let is_silent = source.silent_at.get(exchange).is_some_and(|at| *at <= self.now);
-            let others = || self.sources.iter().filter(|s| s.id != source.id && s.process.is_some());
-            lately(at) && !is_silent && !others().any(|other| self.delivers(other, **exchange))
+            let others = self.sources.iter().filter(|other| other.id != source.id);
+            let goes_on: Vec<&Source<'a>> = others.filter(|other| self.replaces(other, source, **exchange)).collect();
+            lately(at) && !is_silent && (goes_on.is_empty() || self.has_alone(source, &goes_on, **exchange))
         })
         .map(|(exchange, _)| *exchange)
+    }
+
+    /// Whether it has a contract of this exchange that none of the others has had for long enough to begin with.
+    fn has_alone(&self, source: &Source<'_>, others: &[&Source<'_>], exchange: Exchange) -> bool {
+        if self.desired.spread.is_everything() {
+            return false;
+        }
+        let told = |source: &Source<'_>| {
+            let incarnation = source.process.map(|process| process.incarnation);
+            self.observed.subscribed.get(source.id).filter(|told| Some(told.incarnation) == incarnation)
+        };
+        let has = |other: &&Source<'_>, contract: &Contract| {
+            let begun = |told: &&Subscribed| told.grown_at.plus_ms(self.desired.policy.handover_ms) <= self.now;
+            told(other).filter(begun).is_some_and(|told| told.contracts.contains(contract))
+        };
+        let wanted =
+            |contract: &&Contract| contract.exchange() == exchange && self.desired.contracts.contains(*contract);
+        let mut own = told(source).into_iter().flat_map(|told| told.contracts.iter()).filter(wanted);
+        own.any(|contract| !others.iter().any(|other| has(other, contract)))
     }
 
     /// Since when every source of this kind is silent, where two of them have nothing to do with each other. One that was ended
@@ -281,9 +316,10 @@ impl<'a> Ward<'a> {
         Some(since.plus_ms(self.desired.policy.canary_silence_ms)).filter(|at| *at <= self.now)
     }
 
-    /// Whether it was ended for being sick, and has not ticked since.
+    /// Whether it was ended for being sick, and has not ticked since on an exchange that is watched now: a settlement tick of
+    /// another one says nothing.
     fn is_ended_in_vain(&self, source: &Source<'_>) -> bool {
-        let last_tick = self.observed.deliveries.get(source.id).and_then(|ticks| ticks.values().max().copied());
+        let last_tick = self.observed.open.keys().filter_map(|exchange| self.last_tick(source.id, *exchange)).max();
         self.last_ended(source.id) > last_tick
     }
 

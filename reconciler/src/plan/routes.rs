@@ -7,6 +7,7 @@ use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, Incarnation};
 use mdhub_spec::time::Now;
 
+use super::assign::Assignment;
 use super::health::Ward;
 use super::state::{Desired, DesiredAccount, Observed};
 use super::{backoff, verdict};
@@ -16,9 +17,15 @@ use super::{backoff, verdict};
 ///
 /// A source that dies keeps its routes until its pipe is drained, since its last ticks may be the only copies. A sick one
 /// loses them at once. One that is silent on an exchange, or that sends rubbish, is left out where others deliver: the last
-/// one never is.
-#[must_use]
-pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Contract, Vec<AccountId>> {
+/// one never is. One that does not bring this contract comes after those that do; where contracts are spread, only those that
+/// have it, or are to have it, feed it.
+pub(super) fn routes(
+    desired: &Desired,
+    observed: &Observed,
+    ward: &Ward<'_>,
+    assignment: Option<&Assignment>,
+    now: Now,
+) -> BTreeMap<Contract, Vec<AccountId>> {
     let mut sources: Vec<(&AccountId, &DesiredAccount)> = desired
         .accounts
         .iter()
@@ -30,7 +37,6 @@ pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Cont
         sources.iter().filter(|(_, account)| account.kind == kind).map(|(id, _)| (*id).clone()).collect()
     };
     let (ctp, sopt) = (of_kind(GatewayKind::Ctp), of_kind(GatewayKind::Sopt));
-    let ward = Ward::new(desired, observed, now.mono);
     let trusted: BTreeMap<Exchange, Vec<AccountId>> = Exchange::ALL
         .into_iter()
         .map(|exchange| {
@@ -40,7 +46,20 @@ pub fn routes(desired: &Desired, observed: &Observed, now: Now) -> BTreeMap<Cont
             (exchange, if is_served { trusted } else { all.clone() })
         })
         .collect();
-    let served = |contract: &Contract| trusted[&contract.exchange()].clone();
+    let served = |contract: &Contract| {
+        let mut sources = trusted[&contract.exchange()].clone();
+        let fails = |id: &AccountId| observed.fails.get(id).is_some_and(|fails| fails.contains(contract));
+        if let Some(assignment) = assignment {
+            let is_to_have = |id: &AccountId| assignment.subscriptions.get(id).is_some_and(|s| s.contains(contract));
+            let has =
+                |id: &AccountId| observed.subscribed.get(id).is_some_and(|told| told.contracts.contains(contract));
+            sources.retain(|id| is_to_have(id) || has(id));
+            sources.sort_by_key(|id| (!is_up(id), fails(id), !assignment.is_given(id, contract)));
+        } else if !observed.fails.is_empty() {
+            sources.sort_by_key(|id| (!is_up(id), fails(id)));
+        }
+        sources
+    };
     desired.contracts.iter().map(|contract| (contract.clone(), served(contract))).collect()
 }
 

@@ -8,6 +8,8 @@ use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::settings::Health;
 use mdhub_spec::time::Mono;
 
+use super::assign::{Spread, Subscribed};
+
 /// How patient the planner is. All in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -37,6 +39,9 @@ pub struct Policy {
     pub restart_spacing_ms: u64,
     /// A source that brought a tick of an exchange within this delivers on it.
     pub delivering_ms: u64,
+    /// A source that takes contracts over has so long to begin, before the former one lets go; a new process has so long to
+    /// become ready, before its contracts go elsewhere.
+    pub handover_ms: u64,
     /// So many unwanted exits ...
     pub crash_exits: u32,
     /// ... within this are a crash loop.
@@ -45,6 +50,9 @@ pub struct Policy {
 
 /// Heartbeats come once a second: ten missed ones are no accident.
 const SILENCE_MS: u64 = 10_000;
+
+/// A login takes a second or two.
+const HANDOVER_MS: u64 = 10_000;
 
 /// Five exits in ten minutes, and it goes on trying.
 const CRASH_EXITS: u32 = 5;
@@ -75,6 +83,7 @@ impl From<&Health> for Policy {
             market_silent_hold_ms: health.market_silent_hold_ms,
             restart_spacing_ms: health.restart_spacing_ms,
             delivering_ms: DELIVERING_MS,
+            handover_ms: HANDOVER_MS,
             crash_exits: CRASH_EXITS,
             crash_window_ms: CRASH_WINDOW_MS,
         }
@@ -130,6 +139,8 @@ pub struct Desired {
     pub accounts: BTreeMap<AccountId, DesiredAccount>,
     /// Every contract that is to be fed.
     pub contracts: BTreeSet<Contract>,
+    /// How many sources subscribe each.
+    pub spread: Spread,
     /// How patiently.
     pub policy: Policy,
     /// The vendor's login codes that say that credentials, client or account are wrong: no retry can help.
@@ -161,6 +172,11 @@ pub struct Observed {
     pub deliveries: BTreeMap<AccountId, BTreeMap<Exchange, Mono>>,
     /// Processes most of whose ticks were rejected, since when.
     pub garbage: BTreeMap<Incarnation, Mono>,
+    /// What each process was told to subscribe.
+    pub subscribed: BTreeMap<AccountId, Subscribed>,
+    /// Contracts that a source's process has subscribed and does not bring: its front refused them, or others bring them and it
+    /// does not, though it was told again.
+    pub fails: BTreeMap<AccountId, BTreeSet<Contract>>,
     /// Processes that were ended though nobody wanted them to end: for what they delivered, or did not.
     pub ended_sick: BTreeSet<Incarnation>,
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
-use mdhub_spec::contract::Exchange;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::frame::PROTOCOL_VERSION;
 use mdhub_spec::process::{Ending, Exit, FrontState, ProcessView};
 use mdhub_spec::time::{Mono, NS_PER_MS};
 
 use super::backoff::Backoff;
 use super::health::{Ailment, Health, Hold};
-use super::state::{Desired, DesiredAccount};
+use super::state::Desired;
 use super::verdict::{Block, Cause, Verdict};
 
 /// What people are told about an account.
@@ -29,11 +29,17 @@ pub struct AccountStatus {
     pub next_start_at: Option<Mono>,
 }
 
+/// Contracts that a sentence names; more are counted.
+const NAMES_MAX: usize = 5;
+
 /// What a status is about.
 pub(super) struct Subject<'a> {
     pub(super) id: &'a AccountId,
     pub(super) desired: &'a Desired,
-    pub(super) wanted: Option<&'a DesiredAccount>,
+    /// How many contracts it is to have.
+    pub(super) subscribed: usize,
+    /// Those of them that it does not bring.
+    pub(super) fails: Option<&'a BTreeSet<Contract>>,
     /// Unwanted exits within the window.
     pub(super) crashes: u32,
     /// When its market is about to open.
@@ -43,8 +49,7 @@ pub(super) struct Subject<'a> {
 
 /// Puts a verdict into words.
 pub(super) fn status(subject: &Subject<'_>, verdict: &Verdict<'_>) -> AccountStatus {
-    let subscribed = subject.wanted.map_or(0, |account| subject.desired.contracts_of(account.kind).count());
-    let rungs = rungs(verdict.process(), subscribed);
+    let rungs = rungs(verdict.process(), subject);
     let ready = ready(verdict, &rungs);
     let (phase, why) = phase_and_why(subject, verdict, &ready);
     let next_start_at = match verdict {
@@ -61,7 +66,7 @@ fn condition(kind: ConditionType, status: ConditionStatus, reason: &str, message
 }
 
 /// The ladder that a process climbs: each rung stands on the one before.
-fn rungs(process: Option<&ProcessView>, subscribed: usize) -> [Condition; 4] {
+fn rungs(process: Option<&ProcessView>, subject: &Subject<'_>) -> [Condition; 4] {
     use ConditionStatus::{False, True, Unknown};
     use ConditionType::{FrontConnected, LoggedIn, ProcessRunning, Subscribed};
     let all = |first: Condition, status, reason, message: &str| {
@@ -79,18 +84,49 @@ fn rungs(process: Option<&ProcessView>, subscribed: usize) -> [Condition; 4] {
         return all(running, Unknown, "NoHello", "the worker has not said Hello");
     }
     let [front, login] = front(&process.front);
-    let acknowledged = process.acknowledged;
     let subscriptions = match (process.ready_at, login.status) {
-        (Some(_), True) => {
-            condition(Subscribed, True, "Acknowledged", format!("{acknowledged} of {subscribed} contracts accepted"))
-        }
+        (Some(_), True) => subscriptions(process, subject),
         (None, True) => {
-            let message = format!("{acknowledged} of {subscribed} contracts accepted so far");
+            let message = format!("{} of {} contracts accepted so far", process.acknowledged, subject.subscribed);
             condition(Subscribed, False, "Subscribing", message)
         }
         _ => condition(Subscribed, False, "NotLoggedIn", "it comes after the login"),
     };
     [running, front, login, subscriptions]
+}
+
+/// Of a process that is ready. What is missing is named; the others go on.
+fn subscriptions(process: &ProcessView, subject: &Subject<'_>) -> Condition {
+    use ConditionStatus::{False, True};
+    let refused = process.refused.iter().map(|(symbol, words)| format!("{symbol} ({words})"));
+    let refused: Vec<String> = refused.collect();
+    let silent = subject.fails.into_iter().flatten().filter(|c| !process.refused.contains_key(c.symbol()));
+    let silent: Vec<String> = silent.map(ToString::to_string).collect();
+    let mut message = format!("{} of {} contracts accepted", process.acknowledged, subject.subscribed);
+    for (what, which) in [("refused", &refused), ("silent though others bring them", &silent)] {
+        if !which.is_empty() {
+            message += &format!("; {what}: {}", first(which));
+        }
+    }
+    if process.unanswered > 0 {
+        message += &format!("; unanswered: {}", process.unanswered);
+    }
+    let reason = match (refused.is_empty(), process.unanswered, silent.is_empty()) {
+        (false, ..) => "Refused",
+        (true, 1.., _) => "Unanswered",
+        (true, 0, false) => "ContractsSilent",
+        (true, 0, true) => "Acknowledged",
+    };
+    condition(ConditionType::Subscribed, if reason == "Acknowledged" { True } else { False }, reason, message)
+}
+
+/// The first few names, and how many more there are.
+fn first(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn front(front: &FrontState) -> [Condition; 2] {
@@ -139,7 +175,10 @@ fn ready(verdict: &Verdict<'_>, rungs: &[Condition; 4]) -> Condition {
     if let Verdict::Leaving { cause: None, .. } = verdict {
         return condition(ConditionType::Ready, False, "Ending", CAUSE_GONE);
     }
-    match rungs.iter().find(|rung| rung.status != True) {
+    // One that is ready is so though some contracts are missing.
+    let [.., subscribed] = rungs;
+    let is_subscribed = !matches!(subscribed.reason.as_str(), "Subscribing" | "NotLoggedIn");
+    match rungs.iter().find(|rung| rung.status != True && !(rung.kind == subscribed.kind && is_subscribed)) {
         Some(missing) => condition(ConditionType::Ready, False, &missing.reason, missing.message.clone()),
         None => condition(ConditionType::Ready, True, "Ready", rungs[3].message.clone()),
     }

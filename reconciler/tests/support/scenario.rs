@@ -1,9 +1,10 @@
 //! One situation, and the plan for it in words: what is wanted, what is there, and what the planner makes of it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use expect_test::Expect;
-use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, plan};
+use mdhub_reconciler::plan::{Action, Assignment, Desired, DesiredAccount, Observed, Plan, plan};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::process::{Exit, FrontState, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
@@ -74,6 +75,7 @@ impl Scenario {
             let sources: Vec<&str> = sources.iter().map(AccountId::as_str).collect();
             writeln!(text, "route   {contract} <- [{}]", sources.join(" ")).expect("writes");
         }
+        write!(text, "{}", plan.assignment.as_ref().map(spread).unwrap_or_default()).expect("writes");
         for incarnation in &plan.detach {
             writeln!(text, "detach  {incarnation}").expect("writes");
         }
@@ -92,6 +94,21 @@ impl Scenario {
         }
         expected.assert_eq(&text);
     }
+}
+
+/// Who subscribes what, in words; what it is about to leave to others in brackets.
+fn spread(assignment: &Assignment) -> String {
+    let none = BTreeSet::new();
+    let mut text = String::new();
+    for (id, contracts) in &assignment.subscriptions {
+        let leaving = assignment.leaving.get(id).unwrap_or(&none);
+        let names = contracts.iter().map(|c| if leaving.contains(c) { format!("({c})") } else { c.to_string() });
+        writeln!(text, "has     {id}: {}", names.collect::<Vec<_>>().join(" ")).expect("writes");
+    }
+    for contract in &assignment.homeless {
+        writeln!(text, "nobody  {contract}").expect("writes");
+    }
+    text
 }
 
 fn words(action: &Action) -> String {

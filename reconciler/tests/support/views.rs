@@ -1,6 +1,6 @@
 //! The simplest of each thing that a planner looks at; tests change what they are about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_reconciler::plan::DesiredAccount;
 use mdhub_spec::account::{Fingerprint, GatewayKind};
@@ -41,6 +41,8 @@ pub(crate) const fn process(counter: u64, started_at: Mono) -> ProcessView {
         ready_at: None,
         heartbeat_at: None,
         acknowledged: 0,
+        refused: BTreeMap::new(),
+        unanswered: 0,
         ring_dropped: 0,
         log_lines_dropped: 0,
         ticks_ended_at: None,

@@ -29,17 +29,19 @@ pub(crate) const IDS: [&str; 2] = ["main", "sub"];
 
 pub(crate) type Planner = fn(&Desired, &Observed, Now) -> Plan;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Process {
     started: u8,
     ready: Option<u8>,
     /// Which exchanges its front has stopped to deliver to it.
     stalled: [bool; 2],
+    /// Since most of what it sends is rubbish.
+    garbage: Option<u8>,
     /// Asked to leave.
     leaving: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Source {
     process: Option<Process>,
     /// Since its last tick of each exchange.
@@ -58,14 +60,28 @@ pub(crate) enum Event {
     Crash(usize),
     /// Its front delivers this exchange to it no more.
     Stall(usize, usize),
+    /// Most of what it sends is rubbish from now on.
+    Spoil(usize),
+    /// The hub ends, its workers with it, and starts anew.
+    HubRestarts,
     /// Nothing trades.
     MarketStops,
     MarketGoesOn,
 }
 
+/// What ails the sources of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Ails {
+    /// Fronts lose exchanges.
+    Stalls,
+    /// Rubbish, and one exchange that is lost. Both of them would be millions of states.
+    Rubbish,
+}
+
 /// All there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct World {
+    ails: Ails,
     sources: [Source; 2],
     /// How many sources there are.
     count: usize,
@@ -83,20 +99,32 @@ const fn ago(age: u8) -> Mono {
 }
 
 impl World {
-    pub(crate) const fn new(count: usize) -> Self {
+    pub(crate) const fn new(count: usize, ails: Ails) -> Self {
         let source = Source { process: None, ticked: [None; 2], ended_sick: None };
-        Self { sources: [source; 2], count, market_is_silent: false, last_vain_end: SPACING }
+        Self { ails, sources: [source; 2], count, market_is_silent: false, last_vain_end: SPACING }
+    }
+
+    /// The exchanges are alike where either can be lost: of two worlds that differ by their names alone, one is looked at.
+    pub(crate) fn canonical(self) -> Self {
+        let mut swapped = self;
+        for source in &mut swapped.sources {
+            source.ticked.swap(0, 1);
+            source.process.iter_mut().for_each(|process| process.stalled.swap(0, 1));
+        }
+        if self.ails == Ails::Stalls { self.min(swapped) } else { self }
     }
 
     pub(crate) fn alphabet(&self) -> Vec<Event> {
-        let mut events = vec![Event::Tick, Event::Reconcile, Event::MarketStops, Event::MarketGoesOn];
+        let mut events = vec![Event::Tick, Event::Reconcile, Event::HubRestarts];
         for source in 0..self.count {
-            events.extend([
-                Event::Step(source),
-                Event::Crash(source),
-                Event::Stall(source, 0),
-                Event::Stall(source, 1),
-            ]);
+            events.extend([Event::Step(source), Event::Crash(source), Event::Stall(source, 0)]);
+            events.push(match self.ails {
+                Ails::Stalls => Event::Stall(source, 1),
+                Ails::Rubbish => Event::Spoil(source),
+            });
+        }
+        if self.ails == Ails::Stalls {
+            events.extend([Event::MarketStops, Event::MarketGoesOn]);
         }
         events
     }
@@ -109,6 +137,10 @@ impl World {
             Event::Step(source) => next.sources[source].step(),
             Event::Crash(source) => next.sources[source].end(),
             Event::Stall(source, exchange) => next.sources[source].stall(exchange),
+            Event::Spoil(source) => next.sources[source].spoil(),
+            Event::HubRestarts => {
+                next = Self { market_is_silent: self.market_is_silent, ..Self::new(self.count, self.ails) };
+            }
             Event::MarketStops => next.market_is_silent = true,
             Event::MarketGoesOn => next.market_is_silent = false,
         }
@@ -130,7 +162,12 @@ impl World {
         let up = |s: &Source| s.process.is_some_and(|p| p.ready.is_some() && !p.leaving && p.stalled != [true, true]);
         // One that is alone is not ended for one exchange while it has the other.
         let delivered = |e: usize| self.count == 1 || sources.iter().any(|s| self.ticks(s, e));
-        sources.iter().all(up) && (0..2).all(delivered)
+        // Rubbish that nobody else has in clean is better than nothing.
+        let is_clean = |s: &Source| s.process.is_some_and(|p| p.garbage.is_none());
+        let needed = |s: &Source| {
+            (0..2).any(|e| self.ticks(s, e) && !sources.iter().any(|other| is_clean(other) && self.ticks(other, e)))
+        };
+        sources.iter().all(up) && (0..2).all(delivered) && sources.iter().all(|s| is_clean(s) || needed(s))
     }
 
     /// What holds of every plan in every state.
@@ -143,8 +180,11 @@ impl World {
                 .flat_map(|(_, ids)| ids)
                 .map(AccountId::as_str)
                 .collect();
-            let fresh =
-                |s: &Source| s.process.is_some_and(|p| p.ready.is_some() && !p.leaving) && s.ticked[e] == Some(0);
+            let fresh = |s: &Source| {
+                s.process.is_some_and(|p| p.ready.is_some() && !p.leaving && p.garbage.is_none())
+                    && s.ticked[e] == Some(0)
+            };
+            let rubbish = |s: &Source| s.process.is_some_and(|p| p.garbage.is_some());
             let silent = |s: &Source| {
                 s.process.is_some_and(|p| !p.leaving && p.ready.is_some_and(|age| age >= SILENCE))
                     && s.ticked[e].is_none_or(|age| age >= SILENCE)
@@ -155,6 +195,9 @@ impl World {
             }
             if named().any(|(_, s)| fresh(s)) && named().any(|(id, s)| silent(s) && routed.contains(id)) {
                 return Err("failover to one that is silent");
+            }
+            if named().any(|(_, s)| fresh(s)) && named().any(|(id, s)| rubbish(s) && routed.contains(id)) {
+                return Err("rubbish is routed beside good ticks");
             }
         }
         Ok(())
@@ -173,6 +216,7 @@ impl World {
             source.ended_sick.iter_mut().for_each(older);
             let Some(process) = &mut source.process else { continue };
             older(&mut process.started);
+            process.garbage.iter_mut().for_each(|age| *age = (*age + 1).min(COOL_DOWN));
             let Some(ready) = &mut process.ready else { continue };
             older(ready);
             for exchange in 0..2 {
@@ -199,8 +243,11 @@ impl World {
         let delivered = |s: &Source, e: usize| {
             s.process.is_some_and(|p| !p.leaving && p.ready.is_some()) && s.ticked[e].is_some_and(|age| age < SILENCE)
         };
+        let clean = |s: &Source| s.process.is_some_and(|p| p.garbage.is_none());
         let others = || (0..self.count).filter(|other| *other != index);
-        let alone = |e: usize| !others().any(|other| delivered(&self.sources[other], e));
+        // Rubbish is replaced by other rubbish.
+        let replaces = |other: &Source| clean(other) || !clean(&self.sources[index]);
+        let alone = |e: usize| !others().any(|o| delivered(&self.sources[o], e) && replaces(&self.sources[o]));
         if (0..2).any(|e| delivered(&self.sources[index], e) && alone(e)) {
             return Err("the only deliverer is ended");
         }
@@ -262,7 +309,7 @@ impl World {
 
 impl Source {
     fn start(&mut self) {
-        self.process = Some(Process { started: 0, ready: None, stalled: [false; 2], leaving: false });
+        self.process = Some(Process { started: 0, ready: None, stalled: [false; 2], garbage: None, leaving: false });
     }
 
     fn step(&mut self) {
@@ -287,6 +334,12 @@ impl Source {
         }
     }
 
+    fn spoil(&mut self) {
+        if let Some(process) = self.process.as_mut().filter(|p| p.ready.is_some()) {
+            process.garbage = process.garbage.or(Some(0));
+        }
+    }
+
     fn observe(&self, id: &AccountId, index: usize, observed: &mut Observed) {
         let counter = |is_process: bool| 10 * (index as u64 + 1) + u64::from(is_process);
         let exit = self.ended_sick.map(|age| Exit {
@@ -297,6 +350,8 @@ impl Source {
         observed.ended_sick.extend(exit.iter().map(|exit| exit.incarnation));
         let process = self.process.map(|p| p.view(counter(true)));
         if let Some(process) = &process {
+            let garbage = self.process.and_then(|p| p.garbage);
+            observed.garbage.extend(garbage.map(|age| (process.incarnation, ago(age))));
             observed.attached.insert(process.incarnation);
             if process.ending != Ending::No {
                 observed.ended_sick.insert(process.incarnation);

@@ -158,10 +158,14 @@ pub(crate) enum Event {
     Suspend,
     /// Deleted.
     Delete,
+    /// The hub ends, its workers with it, and starts anew.
+    HubRestarts,
+    /// What is wanted is read as it was before, or from somewhere that is behind.
+    StaleRead,
 }
 
 impl Event {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Tick,
         Self::Reconcile,
         Self::Delay,
@@ -176,6 +180,8 @@ impl Event {
         Self::Disable,
         Self::Suspend,
         Self::Delete,
+        Self::HubRestarts,
+        Self::StaleRead,
     ];
 }
 
@@ -228,6 +234,8 @@ impl World {
             Event::Disable => next.wanted = Wanted::Disabled,
             Event::Suspend => next.wanted = Wanted::Suspended,
             Event::Delete => next.wanted = Wanted::Deleted,
+            Event::HubRestarts => next = Self { wanted: self.wanted, ..Self::new() },
+            Event::StaleRead => next.read_stale(hub)?,
         }
         Ok(next)
     }
@@ -358,6 +366,13 @@ impl World {
         }
     }
 
+    /// What the plan for something that is not wanted does, nobody can call wrong, as long as it harms nobody.
+    fn read_stale(&mut self, hub: &Hub) -> Checked {
+        let wanted = if self.wanted == Wanted::Running { Wanted::Deleted } else { Wanted::Running };
+        let plan = hub.plan(&Self { wanted, ..*self });
+        plan.actions.iter().try_for_each(|action| self.deliver(Late::of(action), hub))
+    }
+
     fn arrive(&mut self, hub: &Hub) -> Checked {
         self.late.take().map_or(Ok(()), |late| self.deliver(late, hub))
     }
@@ -453,7 +468,7 @@ impl Hub {
                 stable_ms: ms(STABLE),
                 ..Policy::default()
             },
-            refused_codes: BTreeSet::new(),
+            ..Desired::default()
         };
         let observed = Observed { gateways: BTreeMap::from([(id, world.view())]), ..Observed::default() };
         (self.planner)(&desired, &observed, Now { mono: ago(0), wall_ns: 0 })

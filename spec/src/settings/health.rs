@@ -21,6 +21,9 @@ pub struct Health {
     pub stable_ms: u64,
     /// A source that brings nothing of an exchange that has a canary is silent there after this long in session.
     pub canary_silence_ms: u64,
+    /// A source that brings nothing of a contract for this long while others do is told again to subscribe it; after as long
+    /// once more, others are to bring it.
+    pub contract_silence_ms: u64,
     /// From sick to restart: it may recover.
     pub cool_down_ms: u64,
     /// All sources of a kind silent at once may be a silent market: none is restarted for it before this.
@@ -49,6 +52,7 @@ impl Default for Health {
             backoff_max_ms: 60_000,
             stable_ms: 300_000,
             canary_silence_ms: 10_000,
+            contract_silence_ms: 30_000,
             cool_down_ms: 10_000,
             market_silent_hold_ms: 120_000,
             restart_spacing_ms: 60_000,
@@ -67,6 +71,7 @@ impl Health {
         within("health.backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms, 3_600_000)?;
         within("health.stable_ms", self.stable_ms, 100, 86_400_000)?;
         within("health.canary_silence_ms", self.canary_silence_ms, 100, 3_600_000)?;
+        within("health.contract_silence_ms", self.contract_silence_ms, 500, 3_600_000)?;
         within("health.cool_down_ms", self.cool_down_ms, 0, 600_000)?;
         within("health.market_silent_hold_ms", self.market_silent_hold_ms, 0, 3_600_000)?;
         within("health.restart_spacing_ms", self.restart_spacing_ms, 0, 3_600_000)?;

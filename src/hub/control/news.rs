@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use mdhub_reconciler::plan::{AccountStatus, Observed, Plan};
 use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
-use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::contract::Contract;
 use mdhub_spec::process::{Exit, Incarnation};
+use mdhub_spec::settings::ArbitrationMode;
 use mdhub_spec::time::Mono;
 use tracing::{error, info, warn};
 
 use super::Control;
+use super::failovers::{Failover, failovers};
+use super::subscriptions::named;
 
 /// Ends every incident of an account; see `mdhub_alerts::Ear` for `incident` and `recovers`.
 const ALL_OF_ACCOUNT: &str = "*";
@@ -28,6 +31,7 @@ pub(super) struct Told {
     routes: BTreeMap<Contract, Vec<AccountId>>,
     silent_markets: BTreeSet<GatewayKind>,
     shared_fronts: BTreeSet<(AccountId, AccountId)>,
+    homeless: BTreeSet<Contract>,
     /// The last day, since the epoch, on which the calendar's end was told.
     calendar_on: Option<i64>,
 }
@@ -57,8 +61,8 @@ impl Told {
     }
 
     /// The sources that contracts have lost since the last look.
-    fn failovers(&mut self, plan: &Plan) -> Vec<Failover> {
-        let failovers = failovers(&self.routes, &plan.routes);
+    fn failovers(&mut self, plan: &Plan, mode: ArbitrationMode) -> Vec<Failover> {
+        let failovers = failovers(&self.routes, &plan.routes, mode);
         if self.routes != plan.routes {
             self.routes.clone_from(&plan.routes);
         }
@@ -66,41 +70,22 @@ impl Told {
     }
 }
 
-/// A source that contracts have lost, and who goes on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Failover {
-    from: AccountId,
-    /// By priority; empty when nobody is left.
-    to: Vec<AccountId>,
-    /// How many contracts of each exchange.
-    contracts: BTreeMap<Exchange, usize>,
-}
-
-/// Contracts that are no longer wanted lose nothing.
-fn failovers(before: &BTreeMap<Contract, Vec<AccountId>>, now: &BTreeMap<Contract, Vec<AccountId>>) -> Vec<Failover> {
-    let mut lost: BTreeMap<(&AccountId, &Vec<AccountId>), BTreeMap<Exchange, usize>> = BTreeMap::new();
-    for (contract, sources) in before {
-        let Some(left) = now.get(contract) else { continue };
-        for from in sources.iter().filter(|id| !left.contains(id)) {
-            *lost.entry((from, left)).or_default().entry(contract.exchange()).or_default() += 1;
-        }
-    }
-    lost.into_iter().map(|((from, to), contracts)| Failover { from: from.clone(), to: to.clone(), contracts }).collect()
-}
-
 impl Control {
     /// Tells what is new in `plan`, made at `now`.
     pub(super) fn tell(&self, observed: &Observed, plan: &Plan, now: Mono) {
+        let mode = self.settings.borrow().settings.arbitration.mode;
         let mut state = self.state();
         let told = &mut state.told;
-        let (exits, failovers) = (told.exits(observed), told.failovers(plan));
+        let (exits, failovers) = (told.exits(observed), told.failovers(plan, mode));
         let statuses = std::mem::replace(&mut told.statuses, plan.statuses.clone());
         let silent: BTreeSet<GatewayKind> = plan.silent_markets.keys().copied().collect();
         let silent_before = std::mem::replace(&mut told.silent_markets, silent.clone());
         let shared_before = std::mem::replace(&mut told.shared_fronts, plan.shared_fronts.clone());
+        let homeless = plan.assignment.as_ref().map(|assignment| assignment.homeless.clone()).unwrap_or_default();
+        let homeless_before = std::mem::replace(&mut told.homeless, homeless.clone());
         drop(state);
         exits.into_iter().for_each(|(id, exit)| self.tell_exit(id, exit));
-        failovers.iter().for_each(|failover| self.tell_failover(failover, observed, plan, now));
+        failovers.into_iter().for_each(|failover| self.tell_failover(failover, observed, plan, now));
         let in_silence = !silent.is_empty();
         plan.statuses.iter().for_each(|(id, status)| self.tell_status(id, statuses.get(id), status, in_silence));
         for id in statuses.keys().filter(|id| !plan.statuses.contains_key(id)) {
@@ -123,8 +108,26 @@ impl Control {
                 format!("{kind} sources tick again, or fewer than two are up"),
             );
         }
+        self.tell_homeless(&homeless_before, &homeless);
         for (a, b) in plan.shared_fronts.difference(&shared_before) {
             warn!("{a} and {b} share a front: they fall together, and are no redundancy for each other");
+        }
+    }
+
+    fn tell_homeless(&self, before: &BTreeSet<Contract>, now: &BTreeSet<Contract>) {
+        const INCIDENT: &str = "NoRoom";
+        let new: Vec<Contract> = now.difference(before).cloned().collect();
+        if !new.is_empty() {
+            let message = format!(
+                "no source has room for {} contracts: {}; see contracts.max_by_account",
+                now.len(),
+                named(&new)
+            );
+            error!(incident = INCIDENT, "{message}");
+            self.outbox.hub_event(None, INCIDENT, message);
+        } else if now.is_empty() && !before.is_empty() {
+            info!(recovers = INCIDENT, "every contract has a source again");
+            self.outbox.hub_event(None, "NoRoomOver", "every contract has a source again".into());
         }
     }
 
@@ -139,26 +142,6 @@ impl Control {
             error!(account = %id, incarnation = %exit.incarnation, incident, message, last_lines, "a gateway process ended by itself");
         }
         self.outbox.hub_event(Some(id), "ProcessExited", message);
-    }
-
-    fn tell_failover(&self, failover: &Failover, observed: &Observed, plan: &Plan, now: Mono) {
-        let Failover { from, to, contracts } = failover;
-        let cause = plan.statuses.get(from).map_or("the account is gone", |status| status.why.as_str());
-        let exit = observed.gateways.get(from).filter(|v| v.process.is_none()).and_then(|v| v.exits.last());
-        let after = exit.map_or_else(String::new, |e| format!(", {} ms after its end was seen", now.ms_since(e.at)));
-        let names = to.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ");
-        let exchanges = contracts.iter().map(|(exchange, n)| format!("{exchange} {n}")).collect::<Vec<_>>().join(", ");
-        let message = if to.is_empty() {
-            format!("contracts without a source ({exchanges}){after}: {cause}")
-        } else {
-            format!("contracts go on with {names} ({exchanges}){after}: {cause}")
-        };
-        if to.is_empty() {
-            error!(account = %from, incident = "NoSource", "{message}");
-        } else {
-            warn!(account = %from, "{message}");
-        }
-        self.outbox.hub_event(Some(from), "Failover", message);
     }
 
     fn tell_status(&self, id: &AccountId, before: Option<&AccountStatus>, now: &AccountStatus, in_silence: bool) {
@@ -192,37 +175,5 @@ impl Control {
                 _ => info!(account = %id, condition = ?kind, ?status, reason, why = message, "condition"),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn routes(routes: &[(&str, &[&str])]) -> BTreeMap<Contract, Vec<AccountId>> {
-        let route = |(contract, ids): &(&str, &[&str])| {
-            let ids = ids.iter().map(|id| id.parse().expect("a slug")).collect();
-            (contract.parse().expect("a contract"), ids)
-        };
-        routes.iter().map(route).collect()
-    }
-
-    #[test]
-    fn a_failover_names_who_left_what_and_who_goes_on() {
-        let before = routes(&[
-            ("rb2701.SHFE", &["a", "b"]),
-            ("au2702.SHFE", &["a", "b"]),
-            ("m2705.DCE", &["a"]),
-            ("cu2701.SHFE", &["a"]),
-        ]);
-        let now = routes(&[("rb2701.SHFE", &["b"]), ("au2702.SHFE", &["b"]), ("m2705.DCE", &[])]);
-        let told: Vec<String> = failovers(&before, &now)
-            .iter()
-            .map(|f| {
-                format!("{} {:?} {:?}", f.from, f.to.iter().map(AccountId::as_str).collect::<Vec<_>>(), f.contracts)
-            })
-            .collect();
-        assert_eq!(told, ["a [] {Dce: 1}", "a [\"b\"] {Shfe: 2}"]);
-        assert_eq!(failovers(&now, &before), []);
     }
 }

@@ -103,6 +103,9 @@ fn reports_become_the_view() {
     apply(&mut state, ack(None)).expect("good");
     apply(&mut state, ack(Some((16, "no".into())))).expect("good");
     assert_eq!((view(&state).acknowledged, view(&state).ready_at), (1, None));
+    assert_eq!(view(&state).refused, [("rb2701".to_owned(), "16, no".to_owned())].into());
+    apply(&mut state, Report::Unanswered { count: 2, first: vec!["au2702".into()] }).expect("good");
+    assert_eq!(view(&state).unanswered, 2);
     apply(&mut state, Report::Ready { accepted: 1 }).expect("good");
     assert_eq!((view(&state).hello_at, view(&state).ready_at), (Some(Mono(9)), Some(Mono(9))));
     assert_eq!(apply(&mut state, Report::Heartbeat { received: 5, ring_dropped: 0 }), Ok(false));
@@ -111,6 +114,7 @@ fn reports_become_the_view() {
     apply(&mut state, Report::FrontDisconnected { reason: 0x1001 }).expect("good");
     let seen = view(&state);
     assert_eq!((seen.front, seen.ready_at, seen.acknowledged), (FrontState::Disconnected { reason: 0x1001 }, None, 0));
+    assert_eq!((seen.refused.len(), seen.unanswered), (0, 0), "the next connection is asked anew");
     apply(&mut state, Report::LoginRefused { code: 3, message: "不合法的登录".into() }).expect("good");
     assert!(matches!(view(&state).front, FrontState::Refused { code: 3, .. }));
 }
