@@ -10,7 +10,7 @@ use std::time::Duration;
 use mdhub_api::password::{self, Administrator};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::cli::{AdminCommand, ResetArgs};
 use crate::data_dir::DataDir;
@@ -36,8 +36,30 @@ struct Kept {
 /// # Errors
 /// When the file cannot be read, understood or written.
 pub(crate) fn read_or_make(data: &DataDir) -> Result<watch::Sender<Arc<Administrator>>, Failure> {
-    let administrator = if data.path(KEPT).exists() { read(data) } else { make(data) }?;
+    let path = data.path(KEPT);
+    // A file that is there and cannot be looked at is no first start.
+    let administrator = match std::fs::symlink_metadata(&path) {
+        Ok(_) => read(data)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => make(data)?,
+        Err(e) => return Err(format!("{}: {e}", path.display())),
+    };
+    let given = |name| std::env::var(name).ok();
+    if let Some(why) = unused(&administrator, given("MDHUB_ADMIN_USER"), given("MDHUB_ADMIN_PASSWORD")) {
+        warn!("{why}");
+    }
     Ok(watch::Sender::new(Arc::new(administrator)))
+}
+
+/// What the environment says of an administrator who is another one by now.
+fn unused(administrator: &Administrator, user: Option<String>, password: Option<String>) -> Option<String> {
+    let is_so = match (&user, &password) {
+        (None, None) => true,
+        (Some(user), None) => user == administrator.user(),
+        (user, Some(password)) => administrator.is(user.as_deref().unwrap_or(administrator.user()), password),
+    };
+    let is_said = "MDHUB_ADMIN_USER and MDHUB_ADMIN_PASSWORD count at the first start only, and differ from what is in force: \
+                   `mdhub admin reset-password` changes it";
+    (!is_so).then(|| is_said.to_owned())
 }
 
 fn make(data: &DataDir) -> Result<Administrator, Failure> {
@@ -159,5 +181,35 @@ mod tests {
         std::fs::write(data.path(KEPT), "{}").expect("written");
         let refused = read_or_make(&data).map(|_| ()).expect_err("nobody is let in by a file that says nothing");
         assert!(refused.contains("reset-password"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_no_first_start() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let place = PlaceArgs { data_dir: temp.path().into(), database_url: None, secret_key_file: None };
+        let data = DataDir::open(&place).expect("opens");
+        std::os::unix::fs::symlink(data.path(KEPT), data.path(KEPT)).expect("a link to itself");
+        let refused = read_or_make(&data).map(|_| ()).expect_err("nothing is made in its place");
+        assert!(refused.contains("auth: "), "{refused}");
+        assert_eq!(initial_password(&data), None);
+    }
+
+    #[test]
+    fn an_environment_that_does_not_count_any_more_is_told() {
+        let administrator = Administrator::with_password("desk", "a password").expect("allowed");
+        let given = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+        for (user, password, is_told) in [
+            ("", "", false),
+            ("desk", "", false),
+            ("desk", "a password", false),
+            ("", "a password", false),
+            ("", "another one", true),
+            ("admin", "", true),
+            ("admin", "a password", true),
+        ] {
+            let told = unused(&administrator, given(user), given(password));
+            assert_eq!(told.is_some(), is_told, "{user}:{password}");
+            assert!(told.is_none_or(|told| !told.contains("another one") && told.contains("reset-password")));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! database's events; it asks the hub nothing, so that it also works when the hub does not answer.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use mdhub_spec::ports::Event;
@@ -74,10 +75,7 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
 
 fn head(text: &mut String, directory: &Path, status: &Value, now_ms: i64) {
     let pid = read(directory, "run.json").ok().and_then(|run| run["pid"].as_u64());
-    let lives = pid.filter(|pid| {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim() == "mdhub")
-    });
+    let lives = pid.filter(|pid| holds_lock(directory, *pid));
     match lives {
         Some(pid) => line(text, format_args!("Hub         runs, process {pid}")),
         None => line(text, format_args!("Hub         does not run here; this is what it said last")),
@@ -97,6 +95,23 @@ fn head(text: &mut String, directory: &Path, status: &Value, now_ms: i64) {
     if !silent.is_empty() {
         line(text, format_args!("Markets     silent as a whole, so restarts are held back: {}", silent.join(", ")));
     }
+}
+
+/// Whether this process holds the directory: another may have the number of a hub that has ended.
+fn holds_lock(directory: &Path, pid: u64) -> bool {
+    let lock = std::fs::metadata(directory.join("hub.lock"));
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    lock.is_ok_and(|lock| is_locked_by(&locks, lock.ino(), pid))
+}
+
+/// `locks` as the kernel lists them: number, FLOCK, ADVISORY, WRITE, process, device:inode, range.
+fn is_locked_by(locks: &str, inode: u64, pid: u64) -> bool {
+    let (pid, inode) = (pid.to_string(), inode.to_string());
+    locks.lines().any(|lock| {
+        let words: Vec<&str> = lock.split_whitespace().collect();
+        matches!(words[..], [_, "FLOCK", _, "WRITE", holder, file, ..]
+            if holder == pid && file.rsplit(':').next() == Some(inode.as_str()))
+    })
 }
 
 fn account(text: &mut String, id: &str, status: &Value, vitals: &Value, now_ms: i64) {
@@ -239,6 +254,17 @@ ctp-main
   Last exit   incarnation 9.1: signal 9
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_hub_runs_where_its_process_holds_the_directorys_lock() {
+        let locks = "1: POSIX  ADVISORY  WRITE 70 08:01:900 0 EOF\n2: FLOCK  ADVISORY  WRITE 71 00:2f:900 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 72 00:2f:900 0 EOF\n3: FLOCK  ADVISORY  READ  73 00:2f:900 0 EOF\n";
+        for (inode, pid, expected) in
+            [(900, 71, true), (900, 70, false), (900, 72, false), (900, 73, false), (901, 71, false), (900, 7, false)]
+        {
+            assert_eq!(is_locked_by(locks, inode, pid), expected, "{inode} {pid}");
+        }
     }
 
     #[test]

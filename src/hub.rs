@@ -292,7 +292,10 @@ fn shown(
 ) -> mdhub_api::Sources {
     let counted = control.clone();
     mdhub_api::Sources {
+        clock: Arc::new(clock::now),
+        http: control.settings().borrow().settings.http.clone(),
         health: health(feed, control),
+        ready: ready(feed, control),
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         store,
@@ -312,6 +315,23 @@ fn health(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
             }
         }
         Ok(())
+    })
+}
+
+/// Ready is a hub that is well, and whose processes are those that were asked for, be it by an earlier read.
+fn ready(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
+    let (health, documents) = (health(feed, control), control.documents());
+    Arc::new(move || {
+        health()?;
+        let document = documents.borrow();
+        let desired = &document["desired"];
+        match desired["state"].as_str() {
+            Some("unread") | None => Err(match desired["message"].as_str() {
+                Some(why) => format!("the desired state was not read yet: {why}"),
+                None => "the desired state was not read yet".to_owned(),
+            }),
+            Some(_) => Ok(()),
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Who asks, and from where.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::connect_info::Connected;
@@ -8,6 +8,7 @@ use axum::serve::IncomingStream;
 
 use crate::limited::Limited;
 use crate::limited::progress::Progress;
+use crate::session::Key;
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -24,11 +25,22 @@ impl Connected<IncomingStream<'_, Limited>> for Peer {
     }
 }
 
+/// Who sent a request, whoever may have passed it on; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    /// Where they are.
+    pub(crate) from: IpAddr,
+    /// Whether they speak TLS, with a proxy that is trusted.
+    pub(crate) is_tls: bool,
+}
+
 /// Whoever was let in; an extension of every request that handlers under `/api` get.
 #[derive(Debug, Clone)]
 pub(crate) struct Actor {
     /// The administrator's name.
     pub(crate) name: String,
     /// Where they are.
-    pub(crate) from: SocketAddr,
+    pub(crate) from: IpAddr,
+    /// Their login, where they came by one.
+    pub(crate) session: Option<Key>,
 }

@@ -1,4 +1,8 @@
-//! Who may ask: HTTP Basic, for scripts. A browser is not asked for a password.
+//! Who may ask: whoever is logged in, and HTTP Basic, for scripts. A browser is not asked for a password.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `guesses` | passwords that wait to be checked |
 
 mod guesses;
 
@@ -7,8 +11,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -17,9 +22,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::actor::{Actor, Peer};
+use crate::actor::{Actor, Client};
+use crate::door;
 use crate::password::Administrator;
 use crate::problem::Problem;
+use crate::session::Sessions;
+use crate::session::ledger::Digest;
 use crate::tally::Tally;
 use guesses::Guesses;
 
@@ -36,24 +44,38 @@ pub(crate) struct Guard(Arc<Inner>);
 
 struct Inner {
     administrator: watch::Receiver<Arc<Administrator>>,
+    sessions: Sessions,
     /// Digests of headers that were right together with the hash that they were right for, with when.
-    known: Mutex<HashMap<[u8; 32], Instant>>,
+    known: Mutex<HashMap<Digest, Instant>>,
     guesses: Guesses,
     wrong: Tally,
+    forged: Tally,
 }
 
 impl Guard {
-    pub(crate) fn new(administrator: watch::Receiver<Arc<Administrator>>) -> Self {
+    pub(crate) fn new(administrator: watch::Receiver<Arc<Administrator>>, sessions: Sessions) -> Self {
         let wrong = Tally::new("wrong names or passwords at the control port");
-        Self(Arc::new(Inner { administrator, known: Mutex::default(), guesses: Guesses::new(), wrong }))
+        let forged = Tally::new("cookies at the control port that name no login, or one that is over");
+        let (known, guesses) = (Mutex::default(), Guesses::new());
+        Self(Arc::new(Inner { administrator, sessions, known, guesses, wrong, forged }))
     }
 
-    fn is_known(&self, digest: &[u8; 32]) -> bool {
+    /// The logins.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// Of the password's hash: a login holds only as long as it is the same.
+    pub(crate) fn administrators_digest(&self) -> Digest {
+        digest_of(&self.0.administrator.borrow())
+    }
+
+    fn is_known(&self, digest: &Digest) -> bool {
         let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(digest).is_some_and(|at| at.elapsed() < KNOWN_FOR)
     }
 
-    fn remember(&self, digest: [u8; 32]) {
+    fn remember(&self, digest: Digest) {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, at| at.elapsed() < KNOWN_FOR);
         if known.len() < KNOWN_MAX {
@@ -61,16 +83,44 @@ impl Guard {
         }
     }
 
-    async fn judge(&self, given: &[u8], from: IpAddr) -> Result<String, Problem> {
+    /// Whoever is let in with this request.
+    async fn judge(&self, headers: &HeaderMap, is_own_page: Result<(), &str>, from: IpAddr) -> Result<Actor, Problem> {
+        if let Some(given) = headers.get(header::AUTHORIZATION) {
+            return Ok(Actor { name: self.basic(given.as_bytes(), from).await?, from, session: None });
+        }
+        let (found, is_named) = self.0.sessions.find(headers, &self.administrators_digest());
+        match found {
+            Some((key, open)) => {
+                is_own_page.map_err(|why| Problem::new(StatusCode::FORBIDDEN, why))?;
+                Ok(Actor { name: open.name, from, session: Some(key) })
+            }
+            None => {
+                if is_named {
+                    self.0.forged.count(from);
+                }
+                Err(wrong())
+            }
+        }
+    }
+
+    async fn basic(&self, given: &[u8], from: IpAddr) -> Result<String, Problem> {
         let (user, password) = basic(given).ok_or_else(wrong)?;
         let administrator = self.0.administrator.borrow().clone();
-        let digest: [u8; 32] = Sha256::new().chain_update(administrator.hash()).chain_update(given).finalize().into();
+        let digest: Digest = Sha256::new().chain_update(administrator.hash()).chain_update(given).finalize().into();
         if self.is_known(&digest) {
             return Ok(user);
         }
         self.check(administrator, user.clone(), password, from, || self.is_known(&digest)).await?;
         self.remember(digest);
         Ok(user)
+    }
+
+    /// Checks who wants to log in; gives the digest of the hash that the password was right for.
+    pub(crate) async fn log_in(&self, user: &str, password: String, from: IpAddr) -> Result<Digest, Problem> {
+        let administrator = self.0.administrator.borrow().clone();
+        let of = digest_of(&administrator);
+        self.check(administrator, user.to_owned(), password, from, || false).await?;
+        Ok(of)
     }
 
     /// Whether it is they, in turn. Whoever is wrong waits for the answer; `is_known` may save the work meanwhile.
@@ -100,22 +150,26 @@ impl Guard {
     }
 }
 
+fn digest_of(administrator: &Administrator) -> Digest {
+    Sha256::digest(administrator.hash()).into()
+}
+
 fn wrong() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "name and password of the administrator, by HTTP Basic")
+    let how = "name and password of the administrator: log in at /api/session, or send them by HTTP Basic";
+    Problem::new(StatusCode::UNAUTHORIZED, how)
 }
 
 /// Lets a request through, or answers it.
 pub(crate) async fn admit(
     State(guard): State<Guard>,
-    ConnectInfo(Peer { address: from, .. }): ConnectInfo<Peer>,
+    Extension(client): Extension<Client>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec()).unwrap_or_default();
-    match guard.judge(&given, from.ip()).await {
-        Ok(name) => {
-            let actor = Actor { name, from };
-            tracing::debug!(name = actor.name, from = %actor.from, method = %request.method(), path = request.uri().path());
+    let is_own_page = door::is_own_page(&request);
+    match guard.judge(request.headers(), is_own_page, client.from).await {
+        Ok(actor) => {
+            tracing::debug!(name = actor.name, from = %actor.from, "let in");
             request.extensions_mut().insert(actor);
             next.run(request).await
         }

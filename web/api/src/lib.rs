@@ -3,15 +3,18 @@
 //! | path | answers |
 //! |---|---|
 //! | `GET /health` | whether the hub is well; open to everybody |
-//! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters; with the administrator's name and password |
+//! | `GET /ready` | whether the hub does its work; open to everybody |
+//! | `POST /api/session`, `GET`, `DELETE` | logs in; shows the login; ends it |
+//! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
 //!
-//! Errors are problem details (RFC 9457). Changing anything over HTTP comes with its own release.
+//! Everything under `/api` is for the administrator: by a login, or by HTTP Basic. Errors are problem details (RFC 9457).
 //!
 //! | file | is about |
 //! |---|---|
 //! | `limited` | connections: how many, how silent |
 //! | `door` | what every request passes |
 //! | `guard` | who may ask |
+//! | `session` | logins |
 //! | `password` | the administrator's password: made, hashed, checked |
 //! | `actor` | who asks, and from where |
 //! | `gateways` | the answers |
@@ -25,10 +28,12 @@ mod guard;
 mod limited;
 pub mod password;
 mod problem;
+mod session;
 mod tally;
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,21 +43,33 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use mdhub_spec::ports::AccountStore;
+use mdhub_spec::settings::Http;
+use mdhub_spec::time::Now;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 
 use actor::Peer;
+use door::Door;
 use guard::Guard;
 use limited::Limited;
 use password::Administrator;
 use problem::Problem;
+use session::Sessions;
 
 /// What is under way when the hub ends has this long: a client that never finishes its request does not hold the hub up.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// Shorter answers are sent as they are.
+const COMPRESSED_BYTES_MIN: u64 = 1_024;
+
 /// Says whether the hub is well; the error is a sentence for people.
 pub type HealthProbe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What time it is.
+pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// The counters of an account, by its id; null where there are none.
 pub type Counters = Arc<dyn Fn(&str) -> Value + Send + Sync>;
@@ -60,8 +77,14 @@ pub type Counters = Arc<dyn Fn(&str) -> Value + Send + Sync>;
 /// What the port shows, and to whom.
 #[derive(Clone)]
 pub struct Sources {
+    /// What time it is.
+    pub clock: Clock,
+    /// Section `http` of the settings.
+    pub http: Http,
     /// Whether the hub is well.
     pub health: HealthProbe,
+    /// Whether it does its work.
+    pub ready: HealthProbe,
     /// The document of `status.json`, whenever it changes.
     pub status: watch::Receiver<Arc<Value>>,
     /// Counters beside it.
@@ -96,25 +119,42 @@ pub async fn serve(
         let _ = closing.wait_for(|is_told| *is_told).await;
         tokio::time::sleep(CLOSING).await;
     };
+    let bound = listener.local_addr()?.ip();
+    let listener = Limited::new(listener, sources.http.trusted_proxies.clone());
+    let service = router(sources, bound).into_make_service_with_connect_info::<Peer>();
     tokio::select! {
-        served = axum::serve(Limited::new(listener, Vec::new()), router(sources).into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop) => served,
+        served = axum::serve(listener, service).with_graceful_shutdown(stop) => served,
         () = late => Ok(()),
     }
 }
 
-fn router(sources: Sources) -> Router {
-    let guard = Guard::new(sources.administrator.clone());
+fn router(sources: Sources, bound: IpAddr) -> Router {
+    let door = Door::new(&sources.http, bound);
+    let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
         .merge(gateways::routes())
         .fallback(nothing_there)
-        .layer(middleware::from_fn_with_state(guard, guard::admit));
+        .layer(middleware::from_fn(door::whole_body))
+        .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
+        .merge(session::routes(&guard));
     Router::new()
         .route("/health", get(health))
+        .route("/ready", get(ready))
         .nest("/api", api)
         .fallback(nothing_there)
-        .layer(middleware::from_fn(door::enter))
+        .layer(middleware::from_fn_with_state(door, door::enter))
+        .layer(compression())
         .layer(middleware::from_fn(door::progress))
         .with_state(sources)
+}
+
+/// Shortens what is worth it. A stream's lines would wait for the next ones.
+fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
+    let is_worth_it = SizeAbove::new(COMPRESSED_BYTES_MIN)
+        .and(NotForContentType::const_new("application/x-ndjson"))
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::IMAGES);
+    CompressionLayer::new().compress_when(is_worth_it)
 }
 
 async fn nothing_there() -> Problem {
@@ -123,11 +163,18 @@ async fn nothing_there() -> Problem {
 
 /// 200 `{"status":"ok"}`, or 503 with the reason.
 async fn health(State(sources): State<Sources>) -> Response {
-    match (sources.health)() {
-        Ok(()) => Json(json!({"status": "ok"})).into_response(),
-        Err(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stale", "reason": reason}))).into_response()
-        }
+    said((sources.health)(), "ok", "stale")
+}
+
+/// 200 `{"status":"ready"}`, or 503 with the reason.
+async fn ready(State(sources): State<Sources>) -> Response {
+    said((sources.ready)(), "ready", "not ready")
+}
+
+fn said(found: Result<(), String>, yes: &str, no: &str) -> Response {
+    match found {
+        Ok(()) => Json(json!({"status": yes})).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": no, "reason": why}))).into_response(),
     }
 }
 

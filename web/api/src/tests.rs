@@ -3,9 +3,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mdhub_spec::time::Mono;
+
 use super::*;
 
 mod away;
+mod doors;
+mod logins;
 mod strangers;
 
 const PASSWORD: &str = "a right password";
@@ -14,18 +20,33 @@ struct Port {
     address: std::net::SocketAddr,
     status: watch::Sender<Arc<Value>>,
     administrator: watch::Sender<Arc<Administrator>>,
+    /// What the clock shows, milliseconds.
+    ms: Arc<AtomicU64>,
     server: tokio::task::JoinHandle<io::Result<()>>,
 }
 
 impl Port {
     async fn open(health: HealthProbe, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::with(Http::default(), health, shutdown).await
+    }
+
+    async fn with(http: Http, health: HealthProbe, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let accounts = json!({"ctp-a": {"phase": "Healthy", "generation": 2, "observed_generation": 1}, "ctp-b": {}});
         let status = watch::Sender::new(Arc::new(json!({"accounts": accounts, "silent_markets": []})));
         let administrator = Administrator::with_password("admin", PASSWORD).expect("allowed");
         let administrator = watch::Sender::new(Arc::new(administrator));
+        let ms = Arc::new(AtomicU64::new(1_000_000));
+        let shown = Arc::clone(&ms);
+        let now = move || {
+            let mono = Mono(0).plus_ms(shown.load(Ordering::Relaxed));
+            Now { mono, wall_ns: 1_800_000_000_000_000_000 + mono.0 }
+        };
         let sources = Sources {
+            clock: Arc::new(now),
+            http,
+            ready: health.clone(),
             health,
             status: status.subscribe(),
             counters: Arc::new(|id| if id == "ctp-a" { json!({"received": 7}) } else { Value::Null }),
@@ -33,7 +54,7 @@ impl Port {
             administrator: administrator.subscribe(),
         };
         let server = tokio::spawn(serve(listener, sources, shutdown));
-        Self { address, status, administrator, server }
+        Self { address, status, administrator, ms, server }
     }
 
     async fn well() -> Self {
@@ -43,6 +64,17 @@ impl Port {
     /// One request over a real socket: status code, head, body.
     async fn ask(&self, path: &str, header: &str) -> (u16, String, String) {
         talk(TcpStream::connect(self.address).await.expect("connects"), "GET", path, header).await
+    }
+
+    /// One with any method, and a body.
+    async fn send(&self, method: &str, path: &str, header: &str, body: &str) -> (u16, String, String) {
+        let mut client = TcpStream::connect(self.address).await.expect("connects");
+        let host = if header.contains("Host: ") { "" } else { "Host: localhost\r\n" };
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}{header}Connection: close\r\n");
+        let length = body.len();
+        let request = format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+        client.write_all(request.as_bytes()).await.expect("writes");
+        answer(client).await
     }
 
     /// One from another address of this machine.
@@ -62,8 +94,13 @@ impl Port {
 async fn talk(mut client: TcpStream, method: &str, path: &str, header: &str) -> (u16, String, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n");
     client.write_all(request.as_bytes()).await.expect("writes");
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.expect("reads");
+    answer(client).await
+}
+
+async fn answer(mut client: TcpStream) -> (u16, String, String) {
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.expect("reads");
+    let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
     (code, head.to_owned(), body.to_owned())

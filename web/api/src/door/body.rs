@@ -1,0 +1,58 @@
+//! Bodies of requests: how long, how slow.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+
+/// Longest body that is used.
+const BYTES_MAX: usize = 256 * 1024;
+/// Longest body that is at least read to its end, so that its sender gets to see the answer.
+const SWALLOWED_MAX: usize = 4 * 1024 * 1024;
+/// A body is whole within this.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Hands a request on once its body is here, whole.
+pub(crate) async fn whole(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match timeout(WITHIN, read(body)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(problem)) => return problem.into_response(),
+        Err(_) => {
+            let late = format!("the request's body was not whole within {} s", WITHIN.as_secs());
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, late).into_response();
+        }
+    };
+    next.run(Request::from_parts(head, Body::from(body))).await
+}
+
+async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
+    let too_long = || {
+        let allowed = format!("the request's body is too long: at most {BYTES_MAX} bytes are allowed");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, allowed)
+    };
+    if body.size_hint().lower() > SWALLOWED_MAX as u64 {
+        return Err(too_long());
+    }
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let broken = |e| Problem::new(StatusCode::BAD_REQUEST, format!("the request's body cannot be read: {e}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        seen += data.len();
+        if seen > SWALLOWED_MAX {
+            return Err(too_long());
+        }
+        if seen <= BYTES_MAX {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > BYTES_MAX { Err(too_long()) } else { Ok(bytes) }
+}
