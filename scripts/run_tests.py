@@ -288,7 +288,7 @@ def main() -> int:
     suites = []
     files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
     disasters, databases, chaos = files("test_disasters*.py"), files("test_databases*.py"), files("test_chaos*.py")
-    runtime = files("test_runtime*.py") + files("test_sieve*.py") + files("test_alerts*.py")
+    runtime = [path for name in ("runtime", "sieve", "alerts", "spread") for path in files(f"test_{name}*.py")]
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime + chaos)]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
