@@ -289,10 +289,12 @@ def main() -> int:
     files = lambda pattern: sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/e2e").glob(pattern))
     disasters, databases, chaos = files("test_disasters*.py"), files("test_databases*.py"), files("test_chaos*.py")
     runtime = [path for name in ("runtime", "sieve", "alerts", "spread") for path in files(f"test_{name}*.py")]
-    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in disasters + databases + runtime + chaos)]
+    api = files("test_api*.py")
+    apart = disasters + databases + runtime + chaos + api
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in apart)]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
-    chosen["e2e-chaos"] = chaos
+    chosen |= {"e2e-chaos": chaos, "e2e-api": api}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items()]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
