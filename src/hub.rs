@@ -99,7 +99,7 @@ pub(crate) async fn run(
     started: impl FnOnce(&Addresses) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let reports = Waiting::default();
-    let log = logging::start(&loaded.settings.logging, reports.ear())?;
+    let log = logging::start(&loaded.settings.logging, data.path("log"), reports.ear())?;
     let mut ends = Ends::listen()?;
     guard_memory();
     allow_descriptors();
@@ -134,14 +134,15 @@ pub(crate) async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(watch::Watch::new(store.clone(), control.clone(), last, outbox.clone()).run(stopped.clone()));
     tasks.spawn(status::run(data.clone(), control.documents(), stopped.clone()));
-    tasks.spawn(vitals::run(data.clone(), control.clone(), alerts.clone(), stopped.clone()));
+    tasks.spawn(vitals::run(data.clone(), control.clone(), alerts.clone(), log.counts(), stopped.clone()));
     tasks.spawn(alerts::follow(alerts.clone(), control.settings(), stopped.clone()));
     tasks.spawn(hooks::wedge_feed(feed.clone(), stopped.clone()));
     tasks.spawn(control.clone().check_coverage(stopped.clone()));
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    tasks.spawn(serve(http.0, shown(&feed, &control, store.clone(), administrator.subscribe()), stopped.clone()));
+    let shown = shown(&feed, &control, &log, store.clone(), administrator.subscribe());
+    tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
 
@@ -156,22 +157,26 @@ pub(crate) async fn run(
     let _ = stop.send(true);
     let running = Running { controller, tasks, manager, outbox };
     running.end(grace, ends).await;
-    vitals::write(&data, &control, &alerts);
+    vitals::write(&data, &control, &alerts, &log.counts());
     let alerts = Arc::into_inner(alerts);
     let _ = feed.send(FeedCommand::Shutdown);
     listener.abort();
     let _ = listener.await;
     drop(control);
-    // Subscribers get what waits for them, and a proper goodbye, before the process ends.
-    match Arc::into_inner(feed) {
-        Some(feed) => drop(tokio::task::spawn_blocking(move || feed.join()).await),
-        None => warn!("the feed is still held: subscribers may miss what waits for them"),
-    }
+    join(feed).await;
     info!("the hub has ended");
     if let Some(alerts) = alerts {
         let _ = tokio::task::spawn_blocking(move || alerts.stop()).await;
     }
     Ok(())
+}
+
+/// Subscribers get what waits for them, and a proper goodbye, before the process ends.
+async fn join(feed: Arc<FeedHandle>) {
+    match Arc::into_inner(feed) {
+        Some(feed) => drop(tokio::task::spawn_blocking(move || feed.join()).await),
+        None => warn!("the feed is still held: subscribers may miss what waits for them"),
+    }
 }
 
 /// What runs until the hub ends.
@@ -287,6 +292,7 @@ async fn serve(listener: TcpListener, sources: mdhub_api::Sources, stopped: toki
 fn shown(
     feed: &FeedHandle,
     control: &Arc<Control>,
+    log: &logging::Log,
     store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
 ) -> mdhub_api::Sources {
@@ -298,6 +304,7 @@ fn shown(
         ready: ready(feed, control),
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
+        logs: log.source(),
         store,
         administrator,
     }

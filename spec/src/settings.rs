@@ -175,11 +175,42 @@ pub struct Logging {
     pub filter: String,
     /// For people or for machines.
     pub format: LogFormat,
+    /// Files beside stderr.
+    pub file: Option<LogFile>,
 }
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Human }
+        Self { filter: "info".into(), format: LogFormat::Human, file: None }
+    }
+}
+
+impl Logging {
+    fn check(&self) -> Result<(), Fault> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if file.dir.as_ref().is_some_and(|dir| dir.is_empty() || dir.contains('\0')) {
+            return Err(("logging.file.dir", "an empty path, or NUL in it, is not allowed: name a directory".into()));
+        }
+        within("logging.file.max_bytes", file.max_bytes, 4_096, 1 << 40)?;
+        within("logging.file.keep", u64::from(file.keep), 0, 1_000)
+    }
+}
+
+/// The log in files: `mdhub.log`, and as many older ones beside it as are to be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogFile {
+    /// Where they are; `log` in the data directory where no place is named.
+    pub dir: Option<String>,
+    /// A longer file is followed by the next, bytes.
+    pub max_bytes: u64,
+    /// Older files that are kept.
+    pub keep: u32,
+}
+
+impl Default for LogFile {
+    fn default() -> Self {
+        Self { dir: None, max_bytes: 16 * 1024 * 1024, keep: 5 }
     }
 }
 
@@ -229,6 +260,7 @@ impl Settings {
         self.cleansing.check()?;
         self.calendar.check()?;
         self.alerts.check()?;
+        self.logging.check()?;
         self.health.check()
     }
 }
@@ -315,6 +347,10 @@ mod tests {
             ("libraries: {ctp: {sha256: x}}", &["libraries.ctp", "path"]),
             ("libraries: {ctp: {path: x, env: {'A=B': '1'}}}", &["libraries", "ctp.env", "A=B", "is not allowed"]),
             ("libraries: {ctp: {path: x, env: {A: \"a\\0b\"}}}", &["libraries", "ctp.env", "NUL"]),
+            ("logging: {file: {max_bytes: 5}}", &["logging.file.max_bytes", "5 is not allowed", "4096 to"]),
+            ("logging: {file: {keep: 1001}}", &["logging.file.keep", "1001", "0 to 1000"]),
+            ("logging: {file: {dir: ''}}", &["logging.file.dir", "empty"]),
+            ("logging: {file: {directory: a}}", &["logging.file", "directory", "max_bytes"]),
             ("nonsense: 1", &["nonsense", "contracts"]),
             ("publish: [", &["mdhub.yaml"]),
         ] {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::clock;
+use crate::{clock, logging};
 
 /// Events that may wait for the database.
 const EVENTS_WAITING_MAX: usize = 4_096;
@@ -56,7 +56,7 @@ async fn write(store: Arc<dyn AccountStore>, mut receiver: mpsc::Receiver<Event>
 impl Outbox {
     /// Writes down something that the hub did or saw.
     pub(crate) fn hub_event(&self, account: Option<&AccountId>, reason: &str, message: String) {
-        let at_ms = clock::now().wall_ms();
+        let (at_ms, message) = (clock::now().wall_ms(), logging::SECRETS.hidden(&message));
         let event = Event { at_ms, account: account.cloned(), actor: "hub".into(), reason: reason.into(), message };
         self.waiting.fetch_add(1, Ordering::Relaxed);
         if self.sender.try_send(event).is_err() {

@@ -214,7 +214,7 @@ fn in_force(started: &Settings, given: &Settings) -> Settings {
             ..started.publish.clone()
         },
         cleansing: Cleansing { quarantine_max: started.cleansing.quarantine_max, ..given.cleansing.clone() },
-        logging: Logging { format: started.logging.format, ..given.logging.clone() },
+        logging: Logging { filter: given.logging.filter.clone(), ..started.logging.clone() },
         ..given.clone()
     }
 }
@@ -272,6 +272,7 @@ mod tests {
                 &[],
             ),
             ("logging: {filter: debug, format: json}", &["logging.filter"], &["logging.format"]),
+            ("logging: {file: {keep: 1}}", &[], &["logging.file"]),
             ("publish: {anonymous: true, peers_max: 7}", &["publish.anonymous"], &["publish.peers_max"]),
             ("http: {listen: '127.0.0.1:1'}", &[], &["http.listen"]),
             ("database: {url: 'sqlite://x'}", &[], &["database.url"]),

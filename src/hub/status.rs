@@ -116,6 +116,8 @@ impl Ledger {
             value["generation"] = json!(account.map(|a| a.generation));
             value["observed_generation"] = json!(self.observed.get(id));
             value["restart_generation"] = json!(account.map(|a| a.restart_generation));
+            // A front may say in its own words what nobody is to know.
+            logging::SECRETS.hide_in_value(&mut value);
             (id.clone(), value)
         };
         plan.statuses.iter().map(one).collect()

@@ -13,6 +13,7 @@ use tokio::sync::watch as tokio_watch;
 use tracing::warn;
 
 use crate::data_dir::DataDir;
+use crate::logging::Counts;
 
 use super::control::Control;
 
@@ -23,11 +24,12 @@ pub(crate) async fn run(
     data: DataDir,
     control: Arc<Control>,
     alerts: Arc<Alerts>,
+    log: Counts,
     mut stopped: tokio_watch::Receiver<bool>,
 ) {
     let mut failing = false;
     loop {
-        let text = text(&control, &alerts);
+        let text = text(&control, &alerts, &log);
         let data = data.clone();
         // A disk that hangs holds up this task alone, and none of the threads that steer.
         let written = tokio::task::spawn_blocking(move || data.replace("vitals.json", &text)).await;
@@ -44,13 +46,13 @@ pub(crate) async fn run(
 }
 
 /// Writes once, at the end.
-pub(crate) fn write(data: &DataDir, control: &Control, alerts: &Alerts) {
-    if let Err(error) = data.replace("vitals.json", &text(control, alerts)) {
+pub(crate) fn write(data: &DataDir, control: &Control, alerts: &Alerts, log: &Counts) {
+    if let Err(error) = data.replace("vitals.json", &text(control, alerts, log)) {
         warn!(%error, "the last vitals.json cannot be written");
     }
 }
 
-fn text(control: &Control, alerts: &Alerts) -> String {
+fn text(control: &Control, alerts: &Alerts, log: &Counts) -> String {
     let accounts: Map<String, Value> = control
         .source_vitals()
         .into_iter()
@@ -66,6 +68,7 @@ fn text(control: &Control, alerts: &Alerts) -> String {
         ("doubted", json!(rules.doubted())),
         ("events_dropped", json!(control.events_dropped())),
         ("alerts", alerts_of(alerts)),
+        ("log", log.shown()),
         ("desired", json!(format!("{:?}", control.standing().get()))),
     ];
     all.extend(others.map(|(name, value)| (name.to_owned(), value)));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch as tokio_watch;
 use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::{clock, logging};
 
 use super::control::Control;
 use super::last::LastDesired;
@@ -166,6 +166,7 @@ impl Watch {
                 "an account's row cannot be used; what was last read of it stays in force"
             );
         }
+        logging::SECRETS.know(loaded.accounts.iter().map(|account| account.password.reveal()));
         self.control.accounts_changed(loaded.accounts, &loaded.set_aside);
         self.set_aside = loaded.set_aside;
         self.stands(Standing::Current, "the desired state is that of the database");
@@ -177,6 +178,7 @@ impl Watch {
     fn seed(&self, wanted: impl FnOnce(&[mdhub_spec::account::MarketDataAccount]) -> bool) {
         if let Some(accounts) = self.last.read().filter(|accounts| wanted(accounts)) {
             info!(accounts = accounts.len(), "the last desired state is put in force");
+            logging::SECRETS.know(accounts.iter().map(|account| account.password.reveal()));
             self.control.accounts_changed(accounts, &[]);
         }
     }

@@ -18,6 +18,7 @@
 //! | `password` | the administrator's password: made, hashed, checked |
 //! | `actor` | who asks, and from where |
 //! | `gateways` | the answers |
+//! | `logs` | the log's newest lines |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
 
@@ -26,6 +27,7 @@ mod door;
 mod gateways;
 mod guard;
 mod limited;
+mod logs;
 pub mod password;
 mod problem;
 mod session;
@@ -55,6 +57,7 @@ use actor::Peer;
 use door::Door;
 use guard::Guard;
 use limited::Limited;
+pub use logs::{LiveLine, LogLevel, LogLine, LogSource};
 use password::Administrator;
 use problem::Problem;
 use session::Sessions;
@@ -89,6 +92,8 @@ pub struct Sources {
     pub status: watch::Receiver<Arc<Value>>,
     /// Counters beside it.
     pub counters: Counters,
+    /// The log.
+    pub logs: LogSource,
     /// Where the desired state lives.
     pub store: Arc<dyn AccountStore>,
     /// Who may see them; may change at any time.
@@ -133,6 +138,7 @@ fn router(sources: Sources, bound: IpAddr) -> Router {
     let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
         .merge(gateways::routes())
+        .merge(logs::routes())
         .fallback(nothing_there)
         .layer(middleware::from_fn(door::whole_body))
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))

@@ -10,6 +10,7 @@ use mdhub_spec::time::Mono;
 use super::*;
 
 mod away;
+mod lines;
 mod doors;
 mod logins;
 mod strangers;
@@ -50,6 +51,7 @@ impl Port {
             health,
             status: status.subscribe(),
             counters: Arc::new(|id| if id == "ctp-a" { json!({"received": 7}) } else { Value::Null }),
+            logs: LogSource::of_two(),
             store: Arc::new(away::Away),
             administrator: administrator.subscribe(),
         };

@@ -1,0 +1,39 @@
+"""The control port, as scripts use it: JSON over HTTP with the administrator's password."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from harness.hub import Hub
+
+
+def initial_password(hub: Hub) -> str:
+    """The one that was made at the first start."""
+    return (hub.data_dir / "initial-admin-password").read_text().strip()
+
+
+def basic(hub: Hub) -> str:
+    """What goes into the header Authorization."""
+    return "Basic " + base64.b64encode(f"admin:{initial_password(hub)}".encode()).decode()
+
+
+def get(hub: Hub, path: str) -> tuple[int, Any]:
+    """Status and body of a GET."""
+    request = urllib.request.Request(hub.listening().http + path, headers={"Authorization": basic(hub)})
+    try:
+        with urllib.request.urlopen(request, timeout=40) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as problem:
+        return problem.code, json.load(problem)
+
+
+def logs(hub: Hub, query: str = "") -> list[dict[str, Any]]:
+    """The lines of `GET /api/logs`, newest first."""
+    status, page = get(hub, f"/api/logs?limit=1000&{query}")
+    assert status == 200, page
+    items: list[dict[str, Any]] = page["items"]
+    return items
