@@ -26,12 +26,14 @@ impl Connected<IncomingStream<'_, Limited>> for Peer {
 }
 
 /// Who sent a request, whoever may have passed it on; an extension of every request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     /// Where they are.
     pub(crate) from: IpAddr,
     /// Whether they speak TLS, with a proxy that is trusted.
     pub(crate) is_tls: bool,
+    /// Of the connection that it came by.
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// Whoever was let in; an extension of every request that handlers under `/api` get.

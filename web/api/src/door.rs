@@ -47,6 +47,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
+/// Of a path, so much is in the log.
+const PATH_SHOWN_MAX: usize = 100;
+
 /// Paths that anybody may ask for by any name: they say one word, and load balancers know no other.
 const FOR_ANY_HOST: [&str; 2] = ["/health", "/ready"];
 
@@ -72,7 +75,7 @@ impl Door {
     }
 
     /// Whether a request may go on.
-    fn judge(&self, request: &Request, client: Client) -> Result<(), Problem> {
+    fn judge(&self, request: &Request, client: &Client) -> Result<(), Problem> {
         let path = request.uri().path();
         if !path::is_plain(path) {
             return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"));
@@ -129,12 +132,14 @@ pub(crate) async fn enter(
     next: Next,
 ) -> Response {
     let id = door.ids.of(request.headers());
-    let client = address::client(peer.address.ip(), request.headers(), &door.proxies);
+    let (from, is_tls) = address::client(peer.address.ip(), request.headers(), &door.proxies);
+    let client = Client { from, is_tls, progress: peer.progress };
     let path = request.uri().path();
     let is_api = path == "/api" || path.starts_with("/api/");
-    let span = tracing::info_span!("request", id, method = %request.method(), path);
+    let shown: String = path.chars().take(PATH_SHOWN_MAX).collect();
+    let span = tracing::info_span!("request", id, method = %request.method(), path = shown);
     let response = async {
-        match door.judge(&request, client) {
+        match door.judge(&request, &client) {
             Ok(()) => {
                 request.extensions_mut().insert(client);
                 next.run(request).await

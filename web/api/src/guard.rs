@@ -7,7 +7,6 @@
 mod guesses;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,9 +83,15 @@ impl Guard {
     }
 
     /// Whoever is let in with this request.
-    async fn judge(&self, headers: &HeaderMap, is_own_page: Result<(), &str>, from: IpAddr) -> Result<Actor, Problem> {
+    async fn judge(
+        &self,
+        headers: &HeaderMap,
+        is_own_page: Result<(), &str>,
+        client: &Client,
+    ) -> Result<Actor, Problem> {
+        let from = client.from;
         if let Some(given) = headers.get(header::AUTHORIZATION) {
-            return Ok(Actor { name: self.basic(given.as_bytes(), from).await?, from, session: None });
+            return Ok(Actor { name: self.basic(given.as_bytes(), client).await?, from, session: None });
         }
         let (found, is_named) = self.0.sessions.find(headers, &self.administrators_digest());
         match found {
@@ -103,23 +108,23 @@ impl Guard {
         }
     }
 
-    async fn basic(&self, given: &[u8], from: IpAddr) -> Result<String, Problem> {
+    async fn basic(&self, given: &[u8], client: &Client) -> Result<String, Problem> {
         let (user, password) = basic(given).ok_or_else(wrong)?;
         let administrator = self.0.administrator.borrow().clone();
         let digest: Digest = Sha256::new().chain_update(administrator.hash()).chain_update(given).finalize().into();
         if self.is_known(&digest) {
             return Ok(user);
         }
-        self.check(administrator, user.clone(), password, from, || self.is_known(&digest)).await?;
+        self.check(administrator, user.clone(), password, client, || self.is_known(&digest)).await?;
         self.remember(digest);
         Ok(user)
     }
 
     /// Checks who wants to log in; gives the digest of the hash that the password was right for.
-    pub(crate) async fn log_in(&self, user: &str, password: String, from: IpAddr) -> Result<Digest, Problem> {
+    pub(crate) async fn log_in(&self, user: &str, password: String, client: &Client) -> Result<Digest, Problem> {
         let administrator = self.0.administrator.borrow().clone();
         let of = digest_of(&administrator);
-        self.check(administrator, user.to_owned(), password, from, || false).await?;
+        self.check(administrator, user.to_owned(), password, client, || false).await?;
         Ok(of)
     }
 
@@ -129,10 +134,12 @@ impl Guard {
         administrator: Arc<Administrator>,
         user: String,
         password: String,
-        from: IpAddr,
+        client: &Client,
         is_known: impl Fn() -> bool,
     ) -> Result<(), Problem> {
-        let Some(turn) = self.0.guesses.turn(from).await else {
+        // A stranger's connection keeps nobody else's out.
+        let _gives_way = client.progress.give_way();
+        let Some(turn) = self.0.guesses.turn(client.from).await else {
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many passwords are being checked: try again"));
         };
         if is_known() {
@@ -144,7 +151,7 @@ impl Guard {
             return Ok(());
         }
         let delay = turn.wrong();
-        self.0.wrong.count(from);
+        self.0.wrong.count(client.from);
         tokio::time::sleep(delay).await;
         Err(wrong())
     }
@@ -167,7 +174,7 @@ pub(crate) async fn admit(
     next: Next,
 ) -> Response {
     let is_own_page = door::is_own_page(&request);
-    match guard.judge(request.headers(), is_own_page, client.from).await {
+    match guard.judge(request.headers(), is_own_page, &client).await {
         Ok(actor) => {
             tracing::debug!(name = actor.name, from = %actor.from, "let in");
             request.extensions_mut().insert(actor);

@@ -122,7 +122,7 @@ async fn begin(
     given: Result<Json<Credentials>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Credentials { username, password }) = given?;
-    let of = guard.log_in(&username, password, client.from).await?;
+    let of = guard.log_in(&username, password, &client).await?;
     let (id, expires_at_ms) = guard.sessions().open(&username, of)?;
     let secure = if client.is_tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={id}; HttpOnly; SameSite=Strict; Path=/{secure}");

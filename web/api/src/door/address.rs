@@ -6,8 +6,6 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use mdhub_spec::settings::{Http, Network};
 
-use crate::actor::Client;
-
 /// The names that the hub answers for.
 pub(super) struct Hosts {
     names: Vec<String>,
@@ -78,11 +76,11 @@ fn is_origin(origin: &str, scheme: &str, authority: &str) -> bool {
     of == scheme && host.eq_ignore_ascii_case(own_host) && port.unwrap_or(default) == own_port.unwrap_or(default)
 }
 
-/// Who has sent a request that came in from `peer`. What it says of where it was before counts from proxies only.
-pub(super) fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> Client {
+/// Who has sent a request that came in from `peer`, and whether by TLS. What it says of where it was before counts from proxies only.
+pub(super) fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> (IpAddr, bool) {
     let is_proxy = |at: IpAddr| proxies.iter().any(|proxy| proxy.contains(at));
     if !is_proxy(peer) {
-        return Client { from: peer, is_tls: false };
+        return (peer, false);
     }
     let said = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     let lines: Vec<&str> = said("x-forwarded-for").collect();
@@ -96,7 +94,7 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> 
         }
     }
     let last = said("x-forwarded-proto").next_back().and_then(|line| line.rsplit(',').next()).map(str::trim);
-    Client { from, is_tls: last.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) }
+    (from, last.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")))
 }
 
 /// `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`.
@@ -194,7 +192,7 @@ mod tests {
             ("10.0.0.1", &[("x-forwarded-proto", "https, http")], "10.0.0.1", false),
         ] {
             let found = client(address(peer), &headers(given), &proxies);
-            assert_eq!((found.from, found.is_tls), (address(from), is_tls), "{peer} {given:?}");
+            assert_eq!(found, (address(from), is_tls), "{peer} {given:?}");
         }
     }
 }

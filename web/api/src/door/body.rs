@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 
+use crate::actor::Client;
 use crate::problem::Problem;
 
 /// Longest body that is used.
@@ -21,9 +23,12 @@ const SWALLOWED_MAX: usize = 4 * 1024 * 1024;
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Hands a request on once its body is here, whole.
-pub(crate) async fn whole(request: Request, next: Next) -> Response {
+pub(crate) async fn whole(Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    let body = match timeout(WITHIN, read(body)).await {
+    let gives_way = client.progress.give_way();
+    let read = timeout(WITHIN, read(body)).await;
+    drop(gives_way);
+    let body = match read {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(problem)) => return problem.into_response(),
         Err(_) => {

@@ -1,7 +1,8 @@
 //! How many connections there may be, and who gives way.
 //!
-//! A newcomer always gets a place as long as somebody only waits: whoever has waited longest without asking anything gives way,
-//! of the newcomer's own address first. So half-open connections push out one another, and somebody who asks at once is answered.
+//! A newcomer always gets a place as long as somebody only waits: whoever has waited longest without asking anything, or without
+//! having shown who they are, gives way, of the newcomer's own address first. So half-open connections push out one another, and
+//! somebody who asks at once is answered.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -107,9 +108,13 @@ fn verdict(held: &[(u64, IpAddr, Option<Instant>)], peer: IpAddr, has_share: boo
     if held.len() < limits.connections {
         return Verdict::Admit;
     }
-    let waiting = held.iter().filter(|(_, _, since)| since.is_some());
-    if let Some((_, most, _)) = waiting.max_by_key(|(n, peer, _)| (of(*peer).count(), u64::MAX - n)) {
-        return longest_waiting(*most).map_or(Verdict::Refuse, Verdict::InPlaceOf);
+    let mut counts = BTreeMap::new();
+    for (_, peer, _) in held {
+        *counts.entry(*peer).or_insert(0) += 1;
+    }
+    let waiting = held.iter().filter(|(_, _, since)| since.is_some()).map(|(_, peer, _)| *peer);
+    if let Some(most) = waiting.max_by_key(|peer| counts.get(peer)) {
+        return longest_waiting(most).map_or(Verdict::Refuse, Verdict::InPlaceOf);
     }
     if own < FEW && held.len() < limits.connections + limits.reserved { Verdict::Admit } else { Verdict::Refuse }
 }

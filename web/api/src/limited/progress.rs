@@ -12,6 +12,8 @@ pub(crate) struct Progress(Mutex<State>);
 #[derive(Debug)]
 struct State {
     answering: u32,
+    /// Requests whose senders have not shown yet who they are, or have not sent all of it.
+    giving_way: u32,
     /// Rises with each answer that is whole.
     answered: u64,
     /// Since when nothing is being answered.
@@ -21,6 +23,12 @@ struct State {
     is_evicted: bool,
     /// Of the task that waits for the client to say something.
     reader: Option<Waker>,
+}
+
+impl State {
+    fn gives_way(&self) -> bool {
+        (self.answering == 0 || self.giving_way > 0) && !self.is_upgraded
+    }
 }
 
 /// What a reader of the connection finds.
@@ -38,6 +46,7 @@ impl Progress {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             answering: 0,
+            giving_way: 0,
             answered: 0,
             waits_since: Instant::now(),
             is_upgraded: false,
@@ -66,16 +75,16 @@ impl Progress {
         Standing::Waits { answered: state.answered }
     }
 
-    /// Since when it waits for a request; `None` while one is being answered.
+    /// Since when it waits; `None` while a request is being answered that does not give way.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
-        (state.answering == 0 && !state.is_upgraded).then_some(state.waits_since)
+        state.gives_way().then_some(state.waits_since)
     }
 
     /// Closes the connection, unless a request has come meanwhile. Says whether it did.
     pub(super) fn evict(&self) -> bool {
         let mut state = self.state();
-        if state.answering > 0 || state.is_upgraded {
+        if !state.gives_way() {
             return false;
         }
         state.is_evicted = true;
@@ -85,6 +94,13 @@ impl Progress {
             reader.wake();
         }
         true
+    }
+
+    /// Until what is returned is dropped, the request that is being answered gives way to other connections like one that has
+    /// not come yet.
+    pub(crate) fn give_way(self: &Arc<Self>) -> GivingWay {
+        self.state().giving_way += 1;
+        GivingWay(Arc::clone(self))
     }
 
     /// A request is being answered from now on, until what is returned is dropped.
@@ -111,5 +127,15 @@ impl Drop for Answering {
         state.answering -= 1;
         state.answered += 1;
         state.waits_since = Instant::now();
+    }
+}
+
+/// A request that gives way.
+#[derive(Debug)]
+pub(crate) struct GivingWay(Arc<Progress>);
+
+impl Drop for GivingWay {
+    fn drop(&mut self) {
+        self.0.state().giving_way -= 1;
     }
 }
