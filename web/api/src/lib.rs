@@ -5,6 +5,9 @@
 //! | `GET /health` | whether the hub is well; open to everybody |
 //! | `GET /ready` | whether the hub does its work; open to everybody |
 //! | `POST /api/session`, `GET`, `DELETE` | logs in; shows the login; ends it |
+//! | `GET /api/accounts`, `POST`, `GET /api/accounts/{id}`, `PUT`, `DELETE`, `POST .../start`, `stop`, `restart` | desired state |
+//! | `POST /api/accounts/parse`, `POST /api/accounts/confirm-empty` | reads vnpy's files; confirms that there are to be no accounts |
+//! | `GET /api/events` | what happened |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
 //!
 //! Everything under `/api` is for the administrator: by a login, or by HTTP Basic. Errors are problem details (RFC 9457).
@@ -17,13 +20,17 @@
 //! | `session` | logins |
 //! | `password` | the administrator's password: made, hashed, checked |
 //! | `actor` | who asks, and from where |
-//! | `gateways` | the answers |
+//! | `accounts` | desired state |
+//! | `events` | what happened |
+//! | `gateways` | what every account is at |
 //! | `logs` | the log's newest lines |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
 
+mod accounts;
 mod actor;
 mod door;
+mod events;
 mod gateways;
 mod guard;
 mod limited;
@@ -137,6 +144,8 @@ fn router(sources: Sources, bound: IpAddr) -> Router {
     let door = Door::new(&sources.http, bound);
     let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
+        .merge(accounts::routes())
+        .merge(events::routes())
         .merge(gateways::routes())
         .merge(logs::routes())
         .fallback(nothing_there)

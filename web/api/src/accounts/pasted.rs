@@ -1,0 +1,90 @@
+//! `POST /api/accounts/parse`: what vnpy keeps for its gateways, or an account's document, read for a form. Nothing is written.
+
+use axum::Json;
+use axum::http::StatusCode;
+use mdhub_spec::account::document::AccountDocument;
+use serde_json::{Map, Value, json};
+
+use crate::problem::Problem;
+
+/// Keys that are understood, or that are about trading and so read over.
+const KNOWN: [&str; 24] = [
+    "user_id",
+    "password",
+    "broker_id",
+    "md_address",
+    "td_address",
+    "library",
+    "app_id",
+    "auth_code",
+    "product_info",
+    "用户名",
+    "密码",
+    "经纪商代码",
+    "行情服务器",
+    "交易服务器",
+    "产品名称",
+    "产品信息",
+    "授权编码",
+    "柜台环境",
+    "userid",
+    "brokerid",
+    "auth_server",
+    "appid",
+    "authcode",
+    "product_name",
+];
+
+/// The account that a pasted text describes, without its password, and the keys that nobody knows.
+pub(super) async fn parse(text: String) -> Result<Json<Value>, Problem> {
+    let document = AccountDocument::parse(&text)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    let named = ["gateway_class", "gateway_name"].iter().filter_map(|key| value["gateway"][key].as_str());
+    let gateway = document.gateway.map(|kind| kind.as_str()).or_else(|| named.filter_map(kind).next());
+    let account = json!({
+        "id": document.id,
+        "gateway": gateway,
+        "settings": {
+            "user_id": document.user_id, "broker_id": document.broker_id, "md_address": document.md_address,
+            "library": document.library.as_deref().or(gateway),
+        },
+        "has_password": !document.password.is_empty(),
+    });
+    Ok(Json(json!({"account": account, "unknown_keys": unknown(&value)})))
+}
+
+/// The kind that a name of vnpy's speaks of.
+fn kind(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    // Neither is part of the other.
+    ["sopt", "ctp"].into_iter().find(|kind| name.contains(kind))
+}
+
+fn unknown(value: &Value) -> Vec<String> {
+    let nothing = Map::new();
+    let inner = ["settings", "connect_setting"].iter().find_map(|key| value[key].as_object());
+    let keys = inner.or_else(|| value.as_object()).unwrap_or(&nothing).keys();
+    keys.filter(|key| !KNOWN.contains(&key.as_str())).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn vnpys_forms_are_read_unknown_keys_are_named_and_the_password_stays_here() {
+        let bare =
+            r#"{"用户名":"1","密码":"hunter2","经纪商代码":"9999","交易服务器":"x","行情服务器":"a:1","颜色":"red"}"#;
+        let wrapped = format!(r#"{{"connect_setting": {bare}, "gateway": {{"gateway_class": "SoptGateway"}}}}"#);
+        for (text, gateway) in [(bare, Value::Null), (&wrapped, "sopt".into())] {
+            let Json(read) = parse(text.to_owned()).await.expect("understood");
+            assert_eq!(read["unknown_keys"], json!(["颜色"]));
+            assert_eq!(read["account"]["gateway"], gateway);
+            assert_eq!(read["account"]["settings"]["md_address"], json!(["tcp://a:1"]));
+            assert_eq!(read["account"]["has_password"], true);
+            assert!(!read.to_string().contains("hunter2"), "{read}");
+        }
+        assert!(parse("{\"密码\": \"hunter2\"".into()).await.is_err_and(|e| !format!("{e:?}").contains("hunter2")));
+    }
+}
