@@ -18,6 +18,7 @@
 //! | `door` | what every request passes |
 //! | `guard` | who may ask |
 //! | `session` | logins |
+//! | `health` | how the hub is, in a word |
 //! | `password` | the administrator's password: made, hashed, checked |
 //! | `actor` | who asks, and from where |
 //! | `accounts` | desired state |
@@ -33,6 +34,7 @@ mod door;
 mod events;
 mod gateways;
 mod guard;
+mod health;
 mod limited;
 mod logs;
 pub mod password;
@@ -46,15 +48,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use mdhub_spec::ports::AccountStore;
 use mdhub_spec::settings::Http;
 use mdhub_spec::time::Now;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
@@ -153,8 +152,7 @@ fn router(sources: Sources, bound: IpAddr) -> Router {
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
         .merge(session::routes(&guard));
     Router::new()
-        .route("/health", get(health))
-        .route("/ready", get(ready))
+        .merge(health::routes())
         .nest("/api", api)
         .fallback(nothing_there)
         .layer(middleware::from_fn_with_state(door, door::enter))
@@ -174,23 +172,6 @@ fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
 
 async fn nothing_there() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path")
-}
-
-/// 200 `{"status":"ok"}`, or 503 with the reason.
-async fn health(State(sources): State<Sources>) -> Response {
-    said((sources.health)(), "ok", "stale")
-}
-
-/// 200 `{"status":"ready"}`, or 503 with the reason.
-async fn ready(State(sources): State<Sources>) -> Response {
-    said((sources.ready)(), "ready", "not ready")
-}
-
-fn said(found: Result<(), String>, yes: &str, no: &str) -> Response {
-    match found {
-        Ok(()) => Json(json!({"status": yes})).into_response(),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": no, "reason": why}))).into_response(),
-    }
 }
 
 #[cfg(test)]

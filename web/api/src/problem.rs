@@ -4,7 +4,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// Of somebody else's words for an error, so much is read.
 const FOREIGN_BYTES_MAX: usize = 16 * 1024;
@@ -31,12 +33,25 @@ impl Problem {
     fn body(&self) -> String {
         let Self { status, detail, more } = self;
         let title = status.canonical_reason().unwrap_or("Error");
-        let mut body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
-        for (name, value) in more {
-            body[name] = value.clone();
-        }
-        body.to_string()
+        json!(ProblemDetails { kind: "about:blank", title, status: status.as_u16(), detail, more }).to_string()
     }
+}
+
+/// What is wrong, as RFC 9457 says it; some problems have members of their own.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemDetails<'a> {
+    /// Always `about:blank`: `status` says which kind it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// What is wrong with which value, and what is allowed.
+    detail: &'a str,
+    /// `request_id`, by which the log's lines about it are found; with 422 `errors`, each with `field` and `message`.
+    #[serde(flatten)]
+    more: &'a Map<String, Value>,
 }
 
 impl IntoResponse for Problem {

@@ -19,10 +19,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mdhub_spec::settings::Http;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::actor::{Actor, Client};
 use crate::guard::{self, Guard};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 use crate::{Clock, Sources, door};
 use ledger::{Digest, Ledger, Lifetimes, Open};
 
@@ -101,22 +102,32 @@ pub(crate) fn routes(guard: &Guard) -> Router<Sources> {
 }
 
 /// Name and password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Credentials {
+pub(crate) struct Credentials {
+    /// The administrator's name.
     username: String,
+    /// Their password.
     password: String,
 }
 
 /// A login.
-#[derive(Debug, Serialize)]
-struct Shown {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct Shown {
+    /// Whose it is.
     username: String,
     /// When it ends unless something is asked before, milliseconds since the epoch; null for HTTP Basic, which has no end.
     expires_at_ms: Option<i64>,
 }
 
-async fn begin(
+/// Logs in.
+#[utoipa::path(post, path = "/api/session", tag = "session", request_body = Credentials, security(()), responses(
+    (status = 200, body = Shown, headers(("set-cookie" = String, description = "the cookie `mdhub_session`"))),
+    (status = 401, body = ProblemDetails, content_type = "application/problem+json", description = "name or password are wrong"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "a field is missing, wrong or unknown"),
+))]
+pub(crate) async fn begin(
     State(guard): State<Guard>,
     Extension(client): Extension<Client>,
     given: Result<Json<Credentials>, JsonRejection>,
@@ -130,13 +141,21 @@ async fn begin(
     Ok(([(header::SET_COOKIE, cookie)], Json(Shown { username, expires_at_ms: Some(expires_at_ms) })).into_response())
 }
 
-async fn show(State(guard): State<Guard>, Extension(actor): Extension<Actor>, headers: HeaderMap) -> Json<Shown> {
+/// The login.
+#[utoipa::path(get, path = "/api/session", tag = "session", responses((status = 200, body = Shown)))]
+pub(crate) async fn show(
+    State(guard): State<Guard>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+) -> Json<Shown> {
     let (found, _) = guard.sessions().find(&headers, &guard.administrators_digest());
     let expires_at_ms = found.map(|(_, open)| guard.sessions().ends_at_ms(&open)).filter(|_| actor.session.is_some());
     Json(Shown { username: actor.name, expires_at_ms })
 }
 
-async fn end(State(guard): State<Guard>, Extension(actor): Extension<Actor>) -> Response {
+/// Logs out.
+#[utoipa::path(delete, path = "/api/session", tag = "session", responses((status = 204)))]
+pub(crate) async fn end(State(guard): State<Guard>, Extension(actor): Extension<Actor>) -> Response {
     if let Some(Key(key)) = actor.session {
         guard.sessions().ledger().close(&key);
         tracing::info!(name = actor.name, from = %actor.from, "a logout at the control port");

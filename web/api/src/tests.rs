@@ -1,4 +1,5 @@
 use base64::Engine as _;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
@@ -10,8 +11,8 @@ use mdhub_spec::time::Mono;
 use super::*;
 
 mod away;
-mod lines;
 mod doors;
+mod lines;
 mod logins;
 mod strangers;
 
