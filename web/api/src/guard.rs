@@ -7,7 +7,7 @@
 mod guesses;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Extension;
@@ -23,10 +23,11 @@ use tokio::time::Instant;
 
 use crate::actor::{Actor, Client};
 use crate::door;
+use crate::limited::progress::Progress;
 use crate::password::Administrator;
 use crate::problem::Problem;
-use crate::session::Sessions;
 use crate::session::ledger::Digest;
+use crate::session::{Key, Sessions};
 use crate::tally::Tally;
 use guesses::Guesses;
 
@@ -34,6 +35,8 @@ use guesses::Guesses;
 const KNOWN_FOR: Duration = Duration::from_mins(1);
 /// Headers that are known at once: those of one administrator's scripts.
 const KNOWN_MAX: usize = 16;
+/// How often it is looked whether those who have a WebSocket may still have it.
+const LOOK: Duration = Duration::from_secs(1);
 /// Longest header that is looked at, bytes.
 const HEADER_BYTES_MAX: usize = 1_024;
 
@@ -79,6 +82,20 @@ impl Guard {
         known.retain(|_, at| at.elapsed() < KNOWN_FOR);
         if known.len() < KNOWN_MAX {
             known.insert(digest, Instant::now());
+        }
+    }
+
+    /// Closes a WebSocket once whoever opened it would not be let in any more: their login has ended, or the password with the
+    /// digest `of` is another one.
+    async fn close_in_time(self, session: Option<Key>, of: Digest, connection: Weak<Progress>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(connection) = connection.upgrade() else { return };
+            let holds = session.is_none_or(|key| self.0.sessions.holds(&key, &of));
+            if !holds || self.administrators_digest() != of {
+                connection.close();
+                return;
+            }
         }
     }
 
@@ -173,12 +190,16 @@ pub(crate) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let is_own_page = door::is_own_page(&request);
+    let (is_own_page, of) = (door::is_own_page(&request), guard.administrators_digest());
     match guard.judge(request.headers(), is_own_page, &client).await {
         Ok(actor) => {
             tracing::debug!(name = actor.name, from = %actor.from, "let in");
-            request.extensions_mut().insert(actor);
-            next.run(request).await
+            request.extensions_mut().insert(actor.clone());
+            let response = next.run(request).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                tokio::spawn(guard.close_in_time(actor.session, of, Arc::downgrade(&client.progress)));
+            }
+            response
         }
         Err(problem) => problem.into_response(),
     }

@@ -71,6 +71,11 @@ impl Sessions {
         (keys.find_map(|key| ledger.used(&key.0, of, now).map(|open| (key, open))), is_named)
     }
 
+    /// Whether a login has not ended yet.
+    pub(crate) fn holds(&self, Key(id): &Key, of: &Digest) -> bool {
+        self.ledger().holds(id, of, (self.clock)().mono)
+    }
+
     /// A new login: the cookie's value, and when it ends by itself, milliseconds since the epoch.
     fn open(&self, name: &str, of: Digest) -> Result<(String, i64), Problem> {
         let mut random = [0; ID_BYTES];

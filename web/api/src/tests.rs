@@ -14,6 +14,7 @@ mod away;
 mod doors;
 mod lines;
 mod logins;
+mod sockets;
 mod strangers;
 
 const PASSWORD: &str = "a right password";
@@ -163,7 +164,7 @@ async fn what_is_not_there_is_a_problem_that_names_it() {
     let (code, problem) = port.as_admin("/api/gateways/ctp-c").await;
     assert_eq!((code, problem["status"].as_u64()), (404, Some(404)));
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("ctp-c")), "{problem}");
-    assert_eq!(port.as_admin("/api/accounts").await.0, 404);
+    assert_eq!(port.as_admin("/api/nothing").await.0, 404);
     assert_eq!(port.ask("/nothing", "").await.0, 404);
     assert_eq!(port.as_admin("/api/gateways/..%2f..%2fetc").await.0, 404);
     let (code, _, _) = port.ask("/api/gateways/ctp-a?wait_generation=x", &basic("admin", PASSWORD)).await;

@@ -31,6 +31,15 @@ impl State {
     }
 }
 
+fn close(mut state: MutexGuard<'_, State>) {
+    state.is_evicted = true;
+    let reader = state.reader.take();
+    drop(state);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
 /// What a reader of the connection finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -81,19 +90,19 @@ impl Progress {
         state.gives_way().then_some(state.waits_since)
     }
 
+    /// Closes the connection, whatever it is at.
+    pub(crate) fn close(&self) {
+        close(self.state());
+    }
+
     /// Closes the connection, unless a request has come meanwhile. Says whether it did.
     pub(super) fn evict(&self) -> bool {
-        let mut state = self.state();
-        if !state.gives_way() {
-            return false;
+        let state = self.state();
+        let gives_way = state.gives_way();
+        if gives_way {
+            close(state);
         }
-        state.is_evicted = true;
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        true
+        gives_way
     }
 
     /// Until what is returned is dropped, the request that is being answered gives way to other connections like one that has

@@ -79,6 +79,11 @@ impl Ledger {
         Some(Open { name, left_ms })
     }
 
+    /// Whether there is a login with this id; this is no use of it.
+    pub(super) fn holds(&self, id: &Digest, of: &Digest, now: Mono) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.of == *of && self.left_ms(session, now) > 0)
+    }
+
     /// Ends one.
     pub(super) fn close(&mut self, id: &Digest) {
         self.sessions.remove(id);
@@ -124,7 +129,10 @@ mod tests {
         assert_eq!(ledger.used(&id(1), &[8; 32], at(2)), None, "the password is another one");
         assert_eq!(ledger.used(&id(1), &OF, at(3)), None, "and it stays ended");
         ledger.open(id(3), "admin", OF, at(4));
+        assert!(ledger.holds(&id(3), &OF, at(5)) && !ledger.holds(&id(3), &[8; 32], at(5)));
+        assert!(!ledger.holds(&id(3), &OF, at(104)), "to look is no use");
         ledger.close(&id(3));
+        assert!(!ledger.holds(&id(3), &OF, at(5)));
         assert_eq!(ledger.used(&id(3), &OF, at(5)), None);
     }
 
