@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use mdhub_gateways::manager::Library;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::settings::Settings;
+use zeroize::Zeroizing;
 
 use crate::Failure;
 
@@ -43,6 +44,9 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
     if let Some(path) = settings.database.url.as_deref().and_then(|url| url.strip_prefix("sqlite://")) {
         settings.database.url = Some(format!("sqlite://{}", absolute(directory.join(path)).display()));
     }
+    if let Some(file) = &settings.database.password_file {
+        settings.database.url = Some(with_password(settings.database.url.as_deref(), &directory.join(file))?);
+    }
     for webhook in &mut settings.alerts.webhooks {
         for file in std::iter::once(&mut webhook.url_file).chain(&mut webhook.secret_file) {
             *file = absolute(directory.join(&*file)).display().to_string();
@@ -66,6 +70,16 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
         })
         .collect();
     Ok(LoadedSettings { file: None, settings, contracts, libraries })
+}
+
+/// The URL, with the password of this file in it.
+fn with_password(url: Option<&str>, file: &Path) -> Result<String, Failure> {
+    let failed = |why: &str| format!("database.password_file: {}: {why}", file.display());
+    let text = Zeroizing::new(read(file).map_err(|why| format!("database.password_file: {why}"))?);
+    let url = url.ok_or_else(|| failed("there is no database.url that it is for"))?;
+    mdhub_store::with_password(url, text.trim_end_matches(['\r', '\n'])).ok_or_else(|| {
+        failed("database.url has a password already, or no user: write mysql://USER@HOST/DATABASE, or mongodb")
+    })
 }
 
 fn absolute(path: PathBuf) -> PathBuf {
@@ -113,6 +127,29 @@ mod tests {
         assert_eq!(loaded.libraries["sim"].path, temp.path().join("lib.so"));
         let database = format!("sqlite://{}", temp.path().join("here.db").display());
         assert_eq!(loaded.settings.database.url, Some(database));
+    }
+
+    #[test]
+    fn a_databases_password_comes_from_its_file_and_is_not_shown() {
+        let temp = tempfile::tempdir().expect("a directory");
+        fs::write(temp.path().join("password"), "p@ss/wörd\n").expect("writes");
+        let load = |url: &str, file: &str| {
+            let yaml = format!("apiVersion: mdhub/v1\nkind: Hub\ndatabase: {{url: '{url}', password_file: {file}}}\n");
+            fs::write(temp.path().join("mdhub.yaml"), yaml).expect("writes");
+            load(&temp.path().join("mdhub.yaml")).map(|loaded| loaded.settings.database.url.unwrap_or_default())
+        };
+        let url = load("mysql://hub@db:3306/desk", "password").expect("understood");
+        assert_eq!(url, "mysql://hub:p%40ss%2Fw%C3%B6rd@db:3306/desk");
+        assert_eq!(mdhub_store::shown(&url), "mysql://hub@db:3306/desk");
+        for (url, file) in [
+            ("mysql://hub:twice@db/desk", "password"),
+            ("mysql://db/desk", "password"),
+            ("sqlite:///hub.db", "password"),
+            ("mysql://hub@db/desk", "nowhere"),
+        ] {
+            let refused = load(url, file).expect_err(url);
+            assert!(refused.starts_with("database.password_file: ") && !refused.contains("twice"), "{refused}");
+        }
     }
 
     #[test]

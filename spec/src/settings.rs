@@ -113,6 +113,8 @@ pub enum Kind {
 pub struct Database {
     /// `sqlite://PATH`; by default `mdhub.db` in the data directory. `MDHUB_DATABASE_URL` wins over it.
     pub url: Option<String>,
+    /// A file that holds the password for `url`, so that the settings need not; relative to the settings file.
+    pub password_file: Option<String>,
 }
 
 /// An address of the form `tcp://IP:PORT`.

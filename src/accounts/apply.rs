@@ -28,6 +28,9 @@ struct Manifest {
     is_enabled: Option<bool>,
     suspended: Option<bool>,
     description: Option<String>,
+    /// The optimistic lock: what the account's generation must be. `get` leaves it out.
+    #[serde(default, skip_serializing)]
+    generation: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,12 +64,19 @@ impl Manifest {
             is_enabled: Some(account.is_enabled),
             suspended: Some(account.suspended),
             description: Some(account.description.clone()),
+            generation: None,
         }
     }
 
     /// What the account is to be, `before` being what it is.
     fn wanted(self, before: Option<&MarketDataAccount>) -> Result<MarketDataAccount, Failure> {
         let id = self.id;
+        let found = before.map_or(0, |old| old.generation);
+        if let Some(expected) = self.generation.filter(|expected| *expected != found) {
+            return Err(format!(
+                "account {id}: generation {expected} was expected, {found} is there (0: there is none); read it again"
+            ));
+        }
         if let (Some(old), None) = (before, &self.password) {
             let goes_elsewhere =
                 old.settings.md_address != self.settings.md_address || old.settings.library != self.settings.library;
@@ -108,6 +118,12 @@ fn documents(name: &str, text: &str) -> Result<Vec<Manifest>, Failure> {
             format!("{name}{place}: document {}: {e}; nothing was changed", number + 1)
         })?;
         all.push(manifest);
+    }
+    let earlier = |n: usize| all[..n].iter().position(|m: &Manifest| m.id == all[n].id).map(|first| (first, n));
+    if let Some((first, second)) = (0..all.len()).find_map(earlier) {
+        let id = &all[second].id;
+        let (first, second) = (first + 1, second + 1);
+        return Err(format!("{name}: documents {first} and {second} are both of account {id}; nothing was changed"));
     }
     Ok(all)
 }
@@ -218,6 +234,20 @@ mod tests {
         assert!(wanted(&moved, Some(&before)).is_ok(), "it is given again");
         let silent = moved.replace("password: 27\n", "");
         assert!(wanted(&silent, Some(&before)).is_err_and(|e| e.contains("must be given again")));
+    }
+
+    #[test]
+    fn an_account_is_described_once_and_a_generation_is_a_condition() {
+        let twice = documents("f.yaml", &TWO.replace("id: b", "id: a")).map(|_| ()).expect_err("twice");
+        assert!(twice.contains("documents 1 and 2 are both of account a"), "{twice}");
+        let stored = MarketDataAccount { generation: 4, ..wanted(TWO, None).expect("fits") };
+        let given = |generation: u64| {
+            TWO.replace("priority: 2", "").replacen("id: a\n", &format!("id: a\ngeneration: {generation}\n"), 1)
+        };
+        assert!(wanted(&given(4), Some(&stored)).is_ok());
+        let stale = wanted(&given(3), Some(&stored)).expect_err("stale");
+        assert!(stale.contains("generation 3 was expected, 4 is there"), "{stale}");
+        assert!(wanted(&given(1), None).is_err() && wanted(&given(0), None).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mdhub_spec::account::MarketDataAccount;
 use mdhub_spec::ports::{AccountStore, Loaded, SetAside, StoreError};
 use mdhub_spec::time::Mono;
 use serde_json::{Value, json};
@@ -94,6 +95,11 @@ fn is_suspicious(loaded: &Loaded, had_accounts: bool) -> bool {
     loaded.accounts.is_empty() && loaded.set_aside.is_empty() && !loaded.empty_confirmed && had_accounts
 }
 
+/// Whether this account's row is there, and cannot be used.
+fn is_set_aside(set_aside: &[SetAside], account: &MarketDataAccount) -> bool {
+    set_aside.iter().any(|row| row.id == account.id.as_str())
+}
+
 /// What the watch knows.
 pub(crate) struct Watch {
     store: Arc<dyn AccountStore>,
@@ -142,7 +148,7 @@ impl Watch {
         if self.known == Some(revision) && self.away_since.is_none() {
             return Ok(());
         }
-        let loaded = self.store.load().await?;
+        let mut loaded = self.store.load().await?;
         self.known = Some(revision);
         self.control.standing().read(revision);
         if let Some(since) = self.away_since.take() {
@@ -158,6 +164,10 @@ impl Watch {
                  them, or say that it is meant: mdhub account confirm-empty",
             );
             return Ok(());
+        }
+        if standing == Standing::Unread {
+            let kept = self.last.read().unwrap_or_default();
+            loaded.accounts.extend(kept.into_iter().filter(|account| is_set_aside(&loaded.set_aside, account)));
         }
         for row in loaded.set_aside.iter().filter(|row| !self.set_aside.contains(row)) {
             warn!(
@@ -175,7 +185,7 @@ impl Watch {
     }
 
     /// At the start: puts the last desired state in force, if there is one and it is `wanted`.
-    fn seed(&self, wanted: impl FnOnce(&[mdhub_spec::account::MarketDataAccount]) -> bool) {
+    fn seed(&self, wanted: impl FnOnce(&[MarketDataAccount]) -> bool) {
         if let Some(accounts) = self.last.read().filter(|accounts| wanted(accounts)) {
             info!(accounts = accounts.len(), "the last desired state is put in force");
             logging::SECRETS.know(accounts.iter().map(|account| account.password.reveal()));

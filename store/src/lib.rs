@@ -53,6 +53,19 @@ pub async fn open(url: &str, key: SealingKey) -> Result<Arc<dyn AccountStore>, S
     }
 }
 
+/// The URL of a server with `password` in it; `None` where it names no user, or has a password already.
+#[must_use]
+pub fn with_password(url: &str, password: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite")?;
+    let (user, place) = rest.split_once('@').filter(|(user, _)| !user.is_empty() && !user.contains([':', '/']))?;
+    let letter = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    let password: String = password.bytes().map(letter).collect();
+    Some(format!("{scheme}://{user}:{password}@{place}"))
+}
+
 /// A database's URL without its password and options, for messages and files.
 #[must_use]
 pub fn shown(url: &str) -> String {

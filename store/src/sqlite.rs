@@ -41,11 +41,21 @@ impl SqliteStore {
     /// Opens the file at `path`; makes and migrates it where needed.
     pub(crate) async fn open(path: &str, key: SealingKey) -> Result<Self, StoreError> {
         let path = link::checked_path(path)?;
-        let link = Link::create(&path).await?;
+        let (link, kept) = Link::create(&path).await?;
         let store = Self { key, link: Mutex::new(link), watch: Mutex::new(Link::new(&path)) };
         store.load().await?;
+        if let Some(kept) = kept {
+            store.seal_copy(&kept).await?;
+        }
         store.prune_events().await?;
         Ok(store)
+    }
+
+    async fn seal_copy(&self, kept: &Path) -> Result<(), StoreError> {
+        let mut link = self.link.lock().await;
+        let mut open = link.ready().await?;
+        let done = link::seal_copy(&mut open.connection, kept).await;
+        link.settle(open, done)
     }
 
     async fn prune_events(&self) -> Result<(), StoreError> {

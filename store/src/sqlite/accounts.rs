@@ -117,7 +117,10 @@ async fn seal_in_place(
         }
     }
     transaction.commit().await?;
-    sqlx::query("VACUUM").execute(&mut *connection).await?;
+    // They are sealed by now, whatever becomes of their traces.
+    if let Err(error) = sqlx::query("VACUUM").execute(&mut *connection).await {
+        tracing::warn!(%error, "traces of a plain-text password may stand between the rows: run VACUUM once there is room");
+    }
     let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await?;
     if busy != 0 {
         tracing::warn!(

@@ -2,8 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mdhub_spec::ports::StoreError;
@@ -76,7 +77,9 @@ impl Link {
 
     /// Connects; makes the file (0600) and its schema where they are missing. Only a start does this: a file that
     /// vanishes later must not come back empty, as if there were no accounts.
-    pub(crate) async fn create(path: &Path) -> Result<Self, StoreError> {
+    ///
+    /// With it, the copy that was kept of a file of an earlier release.
+    pub(crate) async fn create(path: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(StoreError::Away(format!("{} cannot be made: {e}", path.display())));
@@ -85,8 +88,8 @@ impl Link {
         }
         let file = identity(path)?;
         let mut connection = connect(path).await.map_err(|e| fault::explain(path, &e))?;
-        prepare(path, &mut connection, true).await?;
-        Ok(Self { path: path.to_owned(), open: Some(Open { connection, file }), opened: 1 })
+        let kept = prepare(path, &mut connection, true).await?;
+        Ok((Self { path: path.to_owned(), open: Some(Open { connection, file }), opened: 1 }, kept))
     }
 
     /// How many connections there were, this one included.
@@ -134,6 +137,7 @@ async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("secure_delete", "ON")
         .disable_statement_logging();
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -157,50 +161,85 @@ enum Found {
 }
 
 /// Brings the schema up to this release. Without `may_create`, an empty file is refused.
-async fn prepare(path: &Path, connection: &mut SqliteConnection, may_create: bool) -> Result<(), StoreError> {
+///
+/// Gives the copy that was kept of the file as it was, where there is one.
+async fn prepare(
+    path: &Path,
+    connection: &mut SqliteConnection,
+    may_create: bool,
+) -> Result<Option<PathBuf>, StoreError> {
     let file = path.display();
     let found = found(path, connection).await?;
     match found {
-        Found::Fits => return Ok(()),
+        Found::Fits => return Ok(None),
         Found::Empty if !may_create => {
             return Err(StoreError::Schema(format!("{file} has become empty: restore it, or start with a new one")));
         }
         Found::Empty | Found::Behind { .. } => {}
     }
     let away = |e: sqlx::Error| fault::explain(path, &e);
-    if let Found::Behind { version } = found {
-        keep_copy(path, connection, version).await?;
-    }
+    let draft = match found {
+        Found::Behind { version } => Some(Draft::of(path, connection, version).await?),
+        _ => None,
+    };
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(away)?;
-    // Another program may have migrated it while this one waited for the lock: the migrator skips what was applied.
-    // (`run` instead of `run_direct` is the same, but its future is not `Send` for the compiler.)
+    // Another program may have migrated it while this one waited for the lock: then the copy is of what it made.
+    let is_behind = matches!(self::found(path, &mut transaction).await?, Found::Behind { .. });
+    let kept = draft.filter(|_| is_behind).map(Draft::keep).transpose()?;
+    // The migrator skips what was applied. (`run` instead of `run_direct` is the same, but its future is not `Send` for the
+    // compiler.)
     migrations().run_direct(None, &mut *transaction, false).await.map_err(|e| fault::explain_migration(path, e))?;
-    transaction.commit().await.map_err(away)
+    transaction.commit().await.map_err(away)?;
+    Ok(kept)
 }
 
-/// Before a file of an earlier release is migrated: a copy of it as it was, beside it, for a way back. One that is there
-/// is from an earlier try, and stays.
-async fn keep_copy(path: &Path, connection: &mut SqliteConnection, version: i64) -> Result<(), StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".before-migration-{}", version + 1));
-    let (kept, aside) = (PathBuf::from(&name), {
-        name.push(format!(".{}", std::process::id()));
-        PathBuf::from(name)
-    });
-    if kept.exists() {
-        return Ok(());
+/// A copy of a file of an earlier release as it was, for a way back. It goes with this, unless it is kept.
+struct Draft {
+    aside: PathBuf,
+    kept: PathBuf,
+}
+
+impl Draft {
+    async fn of(path: &Path, connection: &mut SqliteConnection, version: i64) -> Result<Self, StoreError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".before-migration-{}", version + 1));
+        let kept = PathBuf::from(&name);
+        // Several may be at it at once, in this process too.
+        static DRAFTS: AtomicU64 = AtomicU64::new(0);
+        name.push(format!(".{}.{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
+        let draft = Self { aside: PathBuf::from(name), kept };
+        let _ = fs::remove_file(&draft.aside);
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.aside).map_err(|e| draft.failed(&e))?;
+        copy(connection, &draft.aside).await.map_err(|fault| match fault {
+            Fault::Database(error) => fault::explain(&draft.aside, &error),
+            Fault::Refused(error) => error,
+        })?;
+        Ok(draft)
     }
-    let refuse =
-        |e: io::Error| StoreError::Away(format!("{} cannot be kept before the migration: {e}", kept.display()));
-    let _ = fs::remove_file(&aside);
-    copy(connection, &aside).await.map_err(|fault| match fault {
-        Fault::Database(error) => fault::explain(&aside, &error),
-        Fault::Refused(error) => error,
-    })?;
-    fs::set_permissions(&aside, PermissionsExt::from_mode(0o600)).map_err(refuse)?;
-    fs::rename(&aside, &kept).map_err(refuse)?;
-    tracing::info!(copy = %kept.display(), "the database as it was before the migration is kept");
-    Ok(())
+
+    /// Beside the file, in place of one from an earlier try.
+    fn keep(self) -> Result<PathBuf, StoreError> {
+        let kept = self.kept.clone();
+        let folder = kept.parent().unwrap_or(Path::new("."));
+        let renamed = fs::File::open(&self.aside).and_then(|file| file.sync_all());
+        renamed
+            .and_then(|()| fs::rename(&self.aside, &kept))
+            .and_then(|()| fs::File::open(folder)?.sync_all())
+            .map_err(|e| self.failed(&e))?;
+        tracing::info!(copy = %kept.display(), "the database as it was before the migration is kept");
+        Ok(kept)
+    }
+
+    fn failed(&self, error: &io::Error) -> StoreError {
+        StoreError::Away(format!("{} cannot be kept before the migration: {error}", self.kept.display()))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Renamed by then, or worth nothing.
+        let _ = fs::remove_file(&self.aside);
+    }
 }
 
 async fn found(path: &Path, connection: &mut SqliteConnection) -> Result<Found, StoreError> {
@@ -245,4 +284,25 @@ pub(crate) async fn data_version(connection: &mut SqliteConnection) -> Result<u3
 pub(crate) async fn copy(connection: &mut SqliteConnection, file: &Path) -> Result<(), Fault> {
     sqlx::query("VACUUM INTO ?").bind(file.display().to_string()).execute(connection).await?;
     Ok(())
+}
+
+/// Puts the secrets of the database, which are sealed by now, into the place of plain ones in the copy that was made of it.
+pub(crate) async fn seal_copy(connection: &mut SqliteConnection, kept: &Path) -> Result<(), Fault> {
+    sqlx::query("ATTACH ? AS kept").bind(kept.display().to_string()).execute(&mut *connection).await?;
+    let sealed = async {
+        let plain = "json_extract(secrets, '$.password') NOT LIKE 'sealed:%'";
+        let sealed = "(SELECT secrets FROM main.accounts AS now WHERE now.id = kept.accounts.id)";
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE kept.accounts SET secrets = {sealed} WHERE {plain} AND {sealed} IS NOT NULL"
+        )))
+        .execute(&mut *connection)
+        .await?;
+        if done.rows_affected() > 0 {
+            sqlx::query("VACUUM kept").execute(&mut *connection).await?;
+        }
+        Ok(())
+    };
+    let sealed: sqlx::Result<()> = sealed.await;
+    sqlx::query("DETACH kept").execute(connection).await?;
+    Ok(sealed?)
 }

@@ -1,6 +1,8 @@
 //! Schemas of other releases and of other programs.
 
 use mdhub_spec::ports::StoreError;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::{Hub, account, event};
 
@@ -58,7 +60,7 @@ async fn a_missing_table_is_named_at_the_start_and_while_running() {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_altered_after_it_ran_is_refused() {
+async fn a_database_whose_migrations_do_not_add_up_is_refused() {
     let hub = Hub::new();
     drop(hub.open().await);
     // As after an interrupted upgrade: one that this release knows is not recorded, another is not what it was.
@@ -67,6 +69,59 @@ async fn a_migration_that_was_altered_after_it_ran_is_refused() {
     )
     .await;
     refused(&hub, "already exists").await;
+}
+
+/// The file as the first release made it, with a row that a person wrote by hand.
+async fn of_the_first_release(hub: &Hub) {
+    let mut migrations = sqlx::migrate!("../migrations/sqlite");
+    migrations.migrations = migrations.iter().take(1).cloned().collect();
+    migrations.run(&mut hub.shell().await).await.expect("migrated");
+    hub.sql(
+        r#"INSERT INTO accounts (id, gateway, settings, secrets, priority) VALUES ('ctp-main', 'ctp',
+           '{"md_address":"tcp://a:1","library":"sim"}', '{"password":"swordfish-27"}', 7)"#,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_release_is_migrated_and_kept_as_it_was_without_a_plain_password() {
+    let hub = Hub::new();
+    of_the_first_release(&hub).await;
+    let kept = hub.path("hub.db.before-migration-2");
+    std::fs::write(&kept, "of an earlier try").expect("writes");
+    let store = hub.open().await;
+    let read = store.get(&super::id("ctp-main")).await.expect("there");
+    assert_eq!((read.password.reveal(), read.priority), ("swordfish-27", 7));
+    let copy = std::fs::read(&kept).expect("kept");
+    let text = String::from_utf8_lossy(&copy);
+    assert!(text.starts_with("SQLite format 3") && text.contains("tcp://a:1") && text.contains("sealed:v1:"));
+    assert!(!text.contains("swordfish-27") && !hub.holds("swordfish-27"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&kept).expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    // The way back: the copy in the database's place, and forward again.
+    drop(store);
+    std::fs::rename(&kept, hub.path("hub.db")).expect("renamed");
+    let again = hub.open().await.get(&super::id("ctp-main")).await.expect("there");
+    assert_eq!(again.password.reveal(), "swordfish-27");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_that_migrate_the_same_file_at_once_keep_what_was_before() {
+    for _ in 0..5 {
+        let hub = Hub::new();
+        of_the_first_release(&hub).await;
+        let (key, url) = (|| hub.key(), hub.url());
+        let open = || mdhub_store::open(&url, key());
+        let (a, b, c) = tokio::join!(open(), open(), open());
+        for store in [a, b, c] {
+            assert_eq!(store.expect("opened").load().await.expect("loaded").accounts.len(), 1);
+        }
+        let options = SqliteConnectOptions::new().filename(hub.path("hub.db.before-migration-2"));
+        let mut kept = options.connect().await.expect("kept");
+        let columns = "SELECT count(*) FROM pragma_table_info('schema')";
+        let found: i64 = sqlx::query_scalar(columns).fetch_one(&mut kept).await.expect("read");
+        assert_eq!(found, 2, "of the first release");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

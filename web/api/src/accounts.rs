@@ -95,7 +95,7 @@ impl From<StoreError> for Problem {
             StoreError::Taken(_) => Self::new(StatusCode::CONFLICT, detail),
             StoreError::Stale { found, .. } => Self::new(StatusCode::CONFLICT, detail).with("generation", found),
             StoreError::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
-            StoreError::Away(_) | StoreError::Url(_) | StoreError::Key(_) | StoreError::Schema(_) => {
+            _ => {
                 let stays = "what was in force stays in force; nothing was changed";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{detail}; {stays}"))
             }
