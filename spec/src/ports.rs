@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The database's schema is not for this release.
     #[error("schema: {0}")]
     Schema(String),
+    /// The database is well and refuses what it is given, today and tomorrow: to send it again is in vain.
+    #[error("database: {0}")]
+    Refused(String),
 }
 
 /// A stored row that cannot be used: set aside by name, the others go on.

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`schema`] | collections, their index and validator; whether the database is ours and for this release |
 //! | [`accounts`] | the collection `accounts`, and what tells that it changed |
+//! | [`document`] | one document of it, as it stands there |
 //! | [`events`] | the collection `events` |
 //! | [`fault`] | what the server's errors mean to people |
 
 mod accounts;
+mod document;
 mod events;
 mod fault;
 mod schema;
@@ -22,7 +24,7 @@ use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
 use mongodb::bson::Document;
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ChangeStreamEvent;
-use mongodb::options::ClientOptions;
+use mongodb::options::{Acknowledgment, ClientOptions};
 use mongodb::{Client, Database};
 use tokio::sync::Mutex;
 
@@ -46,6 +48,8 @@ const POLL: Duration = Duration::from_millis(500);
 /// The longest that a change stream keeps the hub from asking by itself.
 const STREAM_WAIT: Duration = Duration::from_millis(900);
 
+const ALLOWED: &str = "allowed is mongodb://USER:PASSWORD@HOST:PORT/DATABASE?authSource=DATABASE";
+
 type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// Accounts and events in one MongoDB database.
@@ -59,20 +63,41 @@ pub(crate) struct MongoStore {
     has_streams: AtomicBool,
 }
 
+/// How the database of `url` is used. What the URL does not say of writes is the safest: what was acknowledged outlives a
+/// server that dies.
+async fn options(url: &str, name: &str) -> Result<ClientOptions, StoreError> {
+    let parsed = tokio::time::timeout(CALL_TIMEOUT, ClientOptions::parse(url)).await;
+    let mut options = match parsed {
+        Ok(Ok(options)) => options,
+        Ok(Err(error)) if !fault::is_unresolved(&error) => {
+            // The parser's own message may quote the URL, and with it the password.
+            return Err(StoreError::Url(format!("{name} is not understood: {ALLOWED}")));
+        }
+        Ok(Err(_)) | Err(_) => {
+            return Err(StoreError::Away(format!("{name}: the name's SRV records cannot be looked up: is DNS up?")));
+        }
+    };
+    let concern = options.write_concern.get_or_insert_default();
+    if concern.w == Some(Acknowledgment::Nodes(0)) {
+        return Err(StoreError::Url(format!(
+            "{name} with w=0: nobody would acknowledge what is written; allowed are w=majority, which is the default, or a \
+             number from 1"
+        )));
+    }
+    concern.w.get_or_insert(Acknowledgment::Majority);
+    concern.journal.get_or_insert(true);
+    options.server_selection_timeout = Some(CONNECT_TIMEOUT);
+    options.connect_timeout = Some(CONNECT_TIMEOUT);
+    options.max_pool_size = Some(CONNECTIONS_MAX);
+    options.app_name = Some("mdhub".into());
+    Ok(options)
+}
+
 impl MongoStore {
     /// Connects to the database of `url`; makes its collections where needed.
     pub(crate) async fn open(url: &str, key: SealingKey) -> Result<Self, StoreError> {
-        const ALLOWED: &str = "allowed is mongodb://USER:PASSWORD@HOST:PORT/DATABASE?authSource=DATABASE";
         let name = crate::shown(url);
-        // The parser's own message may quote the URL, and with it the password.
-        let mut options = ClientOptions::parse(url)
-            .await
-            .map_err(|_| StoreError::Url(format!("{name} is not understood, or its name not found: {ALLOWED}")))?;
-        options.server_selection_timeout = Some(CONNECT_TIMEOUT);
-        options.connect_timeout = Some(CONNECT_TIMEOUT);
-        options.max_pool_size = Some(CONNECTIONS_MAX);
-        options.app_name = Some("mdhub".into());
-        let client = Client::with_options(options)
+        let client = Client::with_options(options(url, &name).await?)
             .map_err(|_| StoreError::Url(format!("{name} has options that do not go together: {ALLOWED}")))?;
         let database =
             client.default_database().ok_or_else(|| StoreError::Url(format!("{name} names no database: {ALLOWED}")))?;
@@ -100,7 +125,13 @@ impl MongoStore {
             Some(stream) => stream,
             None => slot.insert(accounts::collection(&self.database).watch().max_await_time(STREAM_WAIT).await?),
         };
-        stream.next_if_any().await.map(drop)
+        stream.next_if_any().await?;
+        if !stream.is_alive() {
+            // The collection was dropped; that there is a new one is for the next turn.
+            *slot = None;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The collection `accounts`, and what tells that it changed.
 
-use mdhub_spec::account::{AccountId, MarketDataAccount, Secret};
+use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::ports::{Loaded, StoreError};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
@@ -8,7 +8,7 @@ use mongodb::{Collection, Database};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::fault::{self, Fault};
-use super::{events, schema};
+use super::{document, events, schema};
 use crate::key::SealingKey;
 use crate::record::{self, Plain, Read, Record};
 use crate::secrets;
@@ -24,19 +24,23 @@ pub(crate) async fn load(
     only: Option<&AccountId>,
     now_ms: i64,
 ) -> Result<Loaded, Fault> {
+    // Known before the accounts are read: a word that is given meanwhile is about what comes after them.
+    let word = schema::word(database).await?;
     let filter = only.map_or_else(Document::new, |id| doc! {"id": id.as_str()});
     let mut cursor = collection(database).find(filter).sort(doc! {"id": 1}).await?;
-    let mut read = Read::new(key, secrets::mongo_recipe);
-    let mut rows = 0_usize;
+    let mut documents = Vec::new();
     while cursor.advance().await? {
-        let document = Document::try_from(cursor.current())?;
-        let name = document.get_str("id").map_or_else(|_| "(a document without an id)".to_owned(), str::to_owned);
-        read.take(name, record(&document));
-        rows += 1;
+        let raw = cursor.current();
+        documents.push((document::name(raw), document::record(raw)));
+    }
+    let is_empty = documents.is_empty();
+    let mut read = Read::new(key, secrets::mongo_recipe);
+    for (name, record) in document::one_each(documents) {
+        read.take(name, record);
     }
     let (mut loaded, plain) = read.judged()?;
     if only.is_none() {
-        loaded.empty_confirmed = schema::settle_confirmation(database, rows == 0).await?;
+        loaded.empty_confirmed = schema::settle_confirmation(database, &word, is_empty).await?;
     }
     for row in &plain {
         // The read stands whatever becomes of this: what is not sealed now is sealed by the next one.
@@ -45,72 +49,6 @@ pub(crate) async fn load(
         }
     }
     Ok(loaded)
-}
-
-/// A document made by hand may leave out what has a default.
-fn record(document: &Document) -> Result<Record, String> {
-    let made_at = document.get_object_id("_id").map_or(0, |id| id.timestamp().timestamp_millis());
-    Ok(Record {
-        id: text(document, "id", None)?,
-        gateway: text(document, "gateway", None)?,
-        settings: json(document, "settings", None)?,
-        secrets: Secret::new(json(document, "secrets", Some("{}"))?),
-        priority: number(document, "priority", 1)?,
-        is_enabled: flag(document, "is_enabled", true)?,
-        suspended: flag(document, "suspended", false)?,
-        restart_generation: number(document, "restart_generation", 0)?,
-        generation: number(document, "generation", 0)?,
-        description: text(document, "description", Some(""))?,
-        created_at_ms: time(document, "created_at", made_at)?,
-        updated_at_ms: time(document, "updated_at", made_at)?,
-    })
-}
-
-/// Names the type of what was found, never its content.
-fn refused(name: &str, found: Option<&Bson>, needed: &str) -> String {
-    match found {
-        None => format!("{name} is missing: {needed} is needed"),
-        Some(found) => format!("{name} is {:?}: {needed} is needed", found.element_type()),
-    }
-}
-
-fn text(document: &Document, name: &str, default: Option<&str>) -> Result<String, String> {
-    match (document.get(name), default) {
-        (Some(Bson::String(text)), _) => Ok(text.clone()),
-        (None, Some(default)) => Ok(default.to_owned()),
-        (found, _) => Err(refused(name, found, "a string")),
-    }
-}
-
-fn json(document: &Document, name: &str, default: Option<&str>) -> Result<String, String> {
-    match (document.get(name), default) {
-        (Some(Bson::Document(inner)), _) => serde_json::to_string(inner).map_err(|e| format!("{name}: {e}")),
-        (None, Some(default)) => Ok(default.to_owned()),
-        (found, _) => Err(refused(name, found, "a document")),
-    }
-}
-
-fn number(document: &Document, name: &str, default: i64) -> Result<i64, String> {
-    match document.get(name) {
-        None => Ok(default),
-        found => schema::whole(found).ok_or_else(|| refused(name, found, "a whole number")),
-    }
-}
-
-fn flag(document: &Document, name: &str, default: bool) -> Result<bool, String> {
-    match document.get(name) {
-        None => Ok(default),
-        Some(Bson::Boolean(flag)) => Ok(*flag),
-        found => Err(refused(name, found, "true or false")),
-    }
-}
-
-fn time(document: &Document, name: &str, default: i64) -> Result<i64, String> {
-    match document.get(name) {
-        None => Ok(default),
-        Some(Bson::DateTime(time)) => Ok(time.timestamp_millis()),
-        found => Err(refused(name, found, "a date")),
-    }
 }
 
 /// Replaces a plain-text secret that still stands there. Neither `generation` nor `updated_at` moves: nobody changed the
@@ -157,15 +95,21 @@ pub(crate) async fn insert(
     (account.created_at_ms, account.updated_at_ms) = (now_ms, now_ms);
     let row = record::stored(key, &account)?;
     let mut document = doc! {
-        "id": &row.id,
         "generation": row.generation,
         "created_at": DateTime::from_millis(now_ms),
     };
     document.extend(fields(&row)?);
     // A write to a dropped database would make a new one, without validator and index.
-    schema::confirmed(database).await?;
-    match collection(database).insert_one(document).await {
-        Ok(_) => Ok(account),
+    let word = schema::word(database).await?;
+    // A collection made by hand may have no unique index, since its documents share ids.
+    let added =
+        collection(database).update_one(doc! {"id": &row.id}, doc! {"$setOnInsert": document}).upsert(true).await;
+    match added {
+        Ok(done) if done.upserted_id.is_none() => Err(StoreError::Taken(account.id).into()),
+        Ok(_) => {
+            schema::spend(database, &word).await?;
+            Ok(account)
+        }
         Err(error) if fault::is_duplicate(&error) => Err(StoreError::Taken(account.id).into()),
         Err(error) => Err(error.into()),
     }
@@ -209,7 +153,7 @@ pub(crate) async fn update(
 
 /// Removes an account. That of the last one confirms that there are to be none.
 pub(crate) async fn delete(database: &Database, id: &AccountId) -> Result<(), Fault> {
-    let done = collection(database).delete_one(doc! {"id": id.as_str()}).await?;
+    let done = collection(database).delete_many(doc! {"id": id.as_str()}).await?;
     if done.deleted_count == 0 {
         return Err(StoreError::NotFound(id.clone()).into());
     }
@@ -219,7 +163,7 @@ pub(crate) async fn delete(database: &Database, id: &AccountId) -> Result<(), Fa
 /// A hash over everything that is stored of accounts: an edit by hand need not raise any number to be seen.
 pub(crate) async fn revision(database: &Database) -> Result<u64, Fault> {
     let mut hash = Xxh3::new();
-    hash.update(&[u8::from(schema::confirmed(database).await?)]);
+    hash.update(&[u8::from(schema::word(database).await?.is_given)]);
     let raw = collection(database).clone_with_type::<RawDocumentBuf>();
     let mut cursor = raw.find(doc! {}).sort(doc! {"id": 1}).await?;
     while cursor.advance().await? {

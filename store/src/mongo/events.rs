@@ -57,8 +57,7 @@ pub(crate) async fn newest(database: &Database, limit: u32) -> Result<Vec<Event>
         collection(database).find(doc! {}).sort(doc! {"_id": -1}).limit(limit.min(KEPT_MAX).into()).await?;
     let mut events = Vec::new();
     while cursor.advance().await? {
-        let document = Document::try_from(cursor.current())?;
-        match event(&document) {
+        match Document::try_from(cursor.current()).and_then(|document| event(&document)) {
             Ok(event) => events.push(event),
             Err(error) => tracing::warn!("an event is left out: {error}"),
         }
