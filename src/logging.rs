@@ -6,11 +6,13 @@
 //! | `heard` | what was said, and its text |
 //! | `storm` | a place that says something again and again |
 //! | `redact` | what no line may say |
+//! | `request` | the request at the control port that a line is about |
 //! | `ring` | the newest lines |
 //! | `rotating` | files |
 
 mod heard;
 mod redact;
+mod request;
 mod ring;
 mod rotating;
 mod storm;
@@ -28,10 +30,12 @@ use mdhub_api::{LiveLine, LogSource};
 use mdhub_spec::settings::{LogFile, LogFormat, Logging};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
@@ -208,10 +212,15 @@ struct Mouth {
     queue: SyncSender<Message>,
 }
 
-impl<S: Subscriber> Layer<S> for Mouth {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Mouth {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        request::keep(attributes, id, &context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let now = clock::now();
-        let heard = Heard::new(event, now.wall_ns);
+        let mut heard = Heard::new(event, now.wall_ns);
+        heard.said_in(request::of(event, &context));
         let Some(heard) = self.shared.storms().pass(heard, now.mono) else { return };
         if self.queue.try_send(Message::Said(heard)).is_err() {
             self.shared.unheard.fetch_add(1, Ordering::Relaxed);

@@ -58,6 +58,11 @@ impl Heard {
         heard
     }
 
+    /// It was said while this request was being answered.
+    pub(super) fn said_in(&mut self, request: Option<String>) {
+        self.fields.extend(request.map(|id| ("request", Said::Shown(id))));
+    }
+
     /// A field that is a text.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| *known == name).and_then(|(_, said)| said.text())
