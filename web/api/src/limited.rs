@@ -24,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::tally::Tally;
 use places::{Limits, Place, Places};
-use progress::{Progress, Standing};
+use progress::{GivingWay, Progress, Standing};
 
 pub(crate) use places::share_of;
 
@@ -100,8 +100,8 @@ pub(crate) struct Connection {
     /// Bytes that have come of it.
     head_bytes: usize,
     cut_at: Pin<Box<Sleep>>,
-    /// Set while the client takes nothing.
-    stuck: Option<Pin<Box<Sleep>>>,
+    /// Set while the client takes nothing of its answer: until when that is endured. Meanwhile it gives way.
+    stuck: Option<(Pin<Box<Sleep>>, GivingWay)>,
     _place: Place,
 }
 
@@ -149,9 +149,13 @@ impl Connection {
             self.stuck = None;
             return written;
         }
-        let time = self.times.stuck;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(time)));
-        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        if self.progress.look(cx) == Standing::Evicted {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let Self { times, progress, .. } = &*self;
+        let (time, progress) = (times.stuck, Arc::clone(progress));
+        let (until, _) = self.stuck.get_or_insert_with(|| (Box::pin(sleep(time)), progress.give_way()));
+        until.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -108,7 +108,10 @@ impl Progress {
     /// Until what is returned is dropped, the request that is being answered gives way to other connections like one that has
     /// not come yet.
     pub(crate) fn give_way(self: &Arc<Self>) -> GivingWay {
-        self.state().giving_way += 1;
+        let mut state = self.state();
+        state.giving_way += 1;
+        state.waits_since = Instant::now();
+        drop(state);
         GivingWay(Arc::clone(self))
     }
 

@@ -17,6 +17,7 @@ async fn open(places: Limits, times: Times) -> (SocketAddr, JoinHandle<io::Resul
         "slow"
     };
     let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", get(slow));
+    let router = router.route("/long", get(|| async { vec![b'x'; 16 << 20] }));
     let router = router.layer(axum::middleware::from_fn(crate::door::progress));
     let service = router.into_make_service_with_connect_info::<crate::actor::Peer>();
     (address, tokio::spawn(async move { axum::serve(limited, service).await }))
@@ -50,6 +51,31 @@ async fn half_open_connections_push_out_one_another_and_whoever_asks_is_answered
     }
     assert!(ask(address, "/").await.ends_with("hello"));
     assert!(is_cut(half_open.swap_remove(0)).await, "the first is long gone");
+    server.abort();
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_of_an_answer_gives_way() {
+    let (address, server) = open(Limits { connections: 8, of_one: 8, reserved: 0 }, TIMES).await;
+    let mut stuck = Vec::new();
+    for _ in 0..8 {
+        let mut client = TcpStream::connect(address).await.expect("connects");
+        client.write_all(b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("writes");
+        client.read_exact(&mut [0; 12]).await.expect("an answer begins");
+        stuck.push(client);
+    }
+    // An answer is stuck once the kernel takes no more of it.
+    let answered = async {
+        loop {
+            let mut client = TcpStream::connect(address).await.expect("connects");
+            let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+            let mut answer = String::new();
+            if client.read_to_string(&mut answer).await.is_ok() && answer.ends_with("hello") {
+                return;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), answered).await.is_ok(), "they keep everybody out");
     server.abort();
 }
 
