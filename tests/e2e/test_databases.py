@@ -6,14 +6,17 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Hubs
+from harness import status
 from harness.databases import PASSWORD, Database, Mariadb, Mongo, Server, Sqlite
+from harness.disasters import HEALTH
 from harness.hub import Hub, mdhub
 from harness.subscriber import Subscriber, assert_unbroken
 from harness.waiting import always, eventually
-from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, live_world, settings
+from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, LiveWorld, live_world, scenario, settings
 
 BY_HAND_WITHIN_S = 8.0
 STANDS_WITHIN_S = 20.0
@@ -54,8 +57,8 @@ def make(servers: dict[str, Server]) -> Make:
     return new
 
 
-def _settings(hubs: Hubs, database: Database, name: str = "mdhub.yaml") -> Path:
-    path = settings(hubs.directory, live_world(), FUTURES, database={"url": database.url})
+def _settings(hubs: Hubs, database: Database, name: str = "mdhub.yaml", **more: Any) -> Path:
+    path = settings(hubs.directory, live_world(), FUTURES, database={"url": database.url}, **more)
     return path.rename(path.with_name(name))
 
 
@@ -102,6 +105,32 @@ def test_edits_by_hand_converge_and_an_emptied_table_stops_nothing(hubs: Hubs, m
     for secret in (ACCOUNT_PASSWORD, PASSWORD):
         assert secret not in hub.log() and secret.encode() not in files
     assert ACCOUNT_PASSWORD not in database.dump()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb", "mongod"])
+def test_a_password_mended_by_hand_clears_blocked_and_a_spoiled_row_keeps_its_account_over_a_restart(
+    hubs: Hubs, make: Make, kind: str
+) -> None:
+    database = make(kind, hubs.directory)
+    config = _settings(hubs, database, health=HEALTH)
+    world = LiveWorld.beside(config)
+    world.play(MAIN_FRONT, scenario("login_refused"))
+    hub = hubs.run(config)
+    database.add("ctp-main", _account(MAIN_FRONT), "wrong-pass-word")
+    database.add("ctp-backup", _account(BACKUP_FRONT), ACCOUNT_PASSWORD)
+    status.wait_for_phase(hub, "ctp-main", "Blocked", within_s=STANDS_WITHIN_S)
+    world.play(MAIN_FRONT)
+    always(lambda: hub.worker("ctp-main") is None, 2.0, "no try before the account changes")
+    database.password("ctp-main", ACCOUNT_PASSWORD)
+    status.wait_for_phase(hub, "ctp-main", "Healthy", within_s=STANDS_WITHIN_S)
+    eventually(lambda: ACCOUNT_PASSWORD not in database.dump(), BY_HAND_WITHIN_S, "the passwords to be sealed")
+
+    database.spoil("ctp-backup")
+    eventually(lambda: "ctp-backup" in hub.log() and "xtp" in hub.log(), BY_HAND_WITHIN_S, "a word of the bad row")
+    assert hub.stop() == 0
+    again = hubs.run(config)
+    status.wait_for_phase(again, "ctp-backup", "Healthy", within_s=STANDS_WITHIN_S)
+    assert "what was last read of it stays in force" in again.log()
 
 
 @pytest.mark.parametrize("kind", ["mariadb", "mongod"])

@@ -70,6 +70,10 @@ class Database(ABC):
         """Sets `is_enabled`, and nothing else."""
 
     @abstractmethod
+    def password(self, account: str, password: str) -> None:
+        """Writes another password, in plain text."""
+
+    @abstractmethod
     def spoil(self, account: str) -> None:
         """Gives the account a gateway that there is not."""
 
@@ -111,6 +115,10 @@ class Sqlite(Database):
     def enable(self, account: str, enabled: bool) -> None:
         """By UPDATE."""
         self._do("UPDATE accounts SET is_enabled = ? WHERE id = ?", int(enabled), account)
+
+    def password(self, account: str, password: str) -> None:
+        """By UPDATE."""
+        self._do("UPDATE accounts SET secrets = ? WHERE id = ?", json.dumps({"password": password}), account)
 
     def spoil(self, account: str) -> None:
         """By UPDATE."""
@@ -166,6 +174,10 @@ class Mariadb(Database):
         """By UPDATE."""
         self._do("UPDATE accounts SET is_enabled = %s WHERE id = %s", enabled, account)
 
+    def password(self, account: str, password: str) -> None:
+        """By UPDATE."""
+        self._do("UPDATE accounts SET secrets = %s WHERE id = %s", json.dumps({"password": password}), account)
+
     def spoil(self, account: str) -> None:
         """By UPDATE."""
         self._do("UPDATE accounts SET gateway = 'xtp' WHERE id = %s", account)
@@ -217,6 +229,10 @@ class Mongo(Database):
         """By updateOne."""
         self.primary()
         assert self.database.accounts.update_one({"id": account}, {"$set": {"is_enabled": enabled}}).matched_count == 1
+
+    def password(self, account: str, password: str) -> None:
+        """By updateOne."""
+        self.database.accounts.update_one({"id": account}, {"$set": {"secrets": {"password": password}}})
 
     def spoil(self, account: str) -> None:
         """By updateOne."""
