@@ -31,7 +31,7 @@ use address::Hosts;
 use answered::Answered;
 use request_id::Ids;
 
-pub(crate) use body::whole as whole_body;
+pub(crate) use body::{short as short_body, whole as whole_body};
 
 /// What an answer says to browsers unless its handler has said otherwise.
 const HEADERS: [(HeaderName, &str); 7] = [

@@ -102,7 +102,7 @@ fn ids(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// Whoever logs in may be anybody; the rest is for those who are.
 pub(crate) fn routes(guard: &Guard) -> Router<Sources> {
     let own = get(show).delete(end).layer(middleware::from_fn_with_state(guard.clone(), guard::admit));
-    let session = own.post(begin).layer(middleware::from_fn(door::whole_body));
+    let session = own.post(begin).layer(middleware::from_fn(door::short_body));
     Router::new().route("/session", session).with_state(guard.clone())
 }
 

@@ -17,16 +17,27 @@ use crate::problem::Problem;
 
 /// Longest body that is used.
 const BYTES_MAX: usize = 256 * 1024;
+/// Longest body of a stranger's: many of them may wait at once.
+const STRANGERS_BYTES_MAX: usize = 4 * 1024;
 /// Longest body that is at least read to its end, so that its sender gets to see the answer.
 const SWALLOWED_MAX: usize = 4 * 1024 * 1024;
 /// A body is whole within this.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Hands a request on once its body is here, whole.
-pub(crate) async fn whole(Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
+pub(crate) async fn whole(client: Extension<Client>, request: Request, next: Next) -> Response {
+    within(BYTES_MAX, client, request, next).await
+}
+
+/// The same for one that anybody may send.
+pub(crate) async fn short(client: Extension<Client>, request: Request, next: Next) -> Response {
+    within(STRANGERS_BYTES_MAX, client, request, next).await
+}
+
+async fn within(bytes_max: usize, Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let gives_way = client.progress.give_way();
-    let read = timeout(WITHIN, read(body)).await;
+    let read = timeout(WITHIN, read(body, bytes_max)).await;
     drop(gives_way);
     let body = match read {
         Ok(Ok(bytes)) => bytes,
@@ -39,9 +50,9 @@ pub(crate) async fn whole(Extension(client): Extension<Client>, request: Request
     next.run(Request::from_parts(head, Body::from(body))).await
 }
 
-async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
+async fn read(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let too_long = || {
-        let allowed = format!("the request's body is too long: at most {BYTES_MAX} bytes are allowed");
+        let allowed = format!("the request's body is too long: at most {bytes_max} bytes are allowed");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, allowed)
     };
     if body.size_hint().lower() > SWALLOWED_MAX as u64 {
@@ -55,9 +66,9 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
         if seen > SWALLOWED_MAX {
             return Err(too_long());
         }
-        if seen <= BYTES_MAX {
+        if seen <= bytes_max {
             bytes.extend_from_slice(&data);
         }
     }
-    if seen > BYTES_MAX { Err(too_long()) } else { Ok(bytes) }
+    if seen > bytes_max { Err(too_long()) } else { Ok(bytes) }
 }
