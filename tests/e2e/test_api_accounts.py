@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 from typing import Any
 
 from conftest import Hubs
 from harness import desired, status
 from harness.api import basic, send
 from harness.hub import Hub
+from harness.places import REPOSITORY
 from harness.waiting import always, eventually
 from harness.world import MAIN_FRONT
 
@@ -167,3 +169,27 @@ def test_strangers_and_pages_of_other_sites_change_nothing(hubs: Hubs) -> None:
     ]:
         assert send(hub, "POST", "/api/accounts/ctp-main/stop", headers=headers)[0] == code, headers
     always(lambda: hub.running("ctp-main") == process, 1.0, "the same process")
+
+
+def test_the_lines_of_curl_in_the_readme_do_what_they_say(hubs: Hubs) -> None:
+    hub = hubs.live()
+    text = (REPOSITORY / "README.md").read_text()
+    lines = text.split("```sh\nHUB=")[1].split("```")[0].splitlines()[1:]
+    folder = hub.data_dir.parent
+    (folder / "mdhub-data").symlink_to(hub.data_dir)
+    process = hub.running("ctp-main")
+    answers = []
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-euc", line], cwd=folder, env={**os.environ, "HUB": hub.listening().http}, capture_output=True,
+            text=True, check=True, timeout=60,
+        )
+        answers.append(json.loads(done.stdout))
+    accounts, session, disabled, restarted, gateway, events, logs = answers
+    assert {account["id"] for account in accounts["items"]} == {"ctp-main", "ctp-backup", "sopt-main"}
+    assert session["username"] == "admin" and disabled["is_enabled"] is False
+    assert restarted["restart_generation"] == 1
+    assert (gateway["observed_generation"], gateway["pid"]) == (2, None)
+    assert {event["reason"] for event in events["items"]} >= {"Changed", "HardRestart"}
+    assert "items" in logs
+    hub.replaced(process)
