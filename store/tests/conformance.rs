@@ -222,10 +222,13 @@ async fn the_revision_moves_with_every_write_and_only_then(backend: &impl Backen
 }
 
 async fn no_edit_of_two_writers_at_once_is_lost(backend: &impl Backend) {
-    const EDITS: u64 = 5_000;
-    async fn edit(store: Arc<dyn AccountStore>) -> u64 {
+    /// Both writers edit all of them, so that a server that waits for its disk has something else to do.
+    const ACCOUNTS: [&str; 4] = ["a", "b", "c", "d"];
+    /// Of each account by each writer: 10,000 in all.
+    const EDITS: u64 = 1_250;
+    async fn edit(store: Arc<dyn AccountStore>, name: &str) -> u64 {
         let mut lost_races = 0;
-        let mut account = store.get(&id("ctp-main")).await.expect("there");
+        let mut account = store.get(&id(name)).await.expect("there");
         for _ in 0..EDITS {
             loop {
                 account.restart_generation += 1;
@@ -237,17 +240,25 @@ async fn no_edit_of_two_writers_at_once_is_lost(backend: &impl Backend) {
                     Err(StoreError::Stale { .. }) => lost_races += 1,
                     Err(other) => panic!("{other}"),
                 }
-                account = store.get(&id("ctp-main")).await.expect("there");
+                account = store.get(&id(name)).await.expect("there");
             }
         }
         lost_races
     }
-    let (one, two) = (backend.open().await, backend.open().await);
-    one.insert(MarketDataAccount { restart_generation: 0, ..account("ctp-main") }).await.expect("inserted");
-    let (one, two) = (tokio::spawn(edit(one)), tokio::spawn(edit(two)));
-    let lost_races = one.await.expect("ended") + two.await.expect("ended");
-    let edited = backend.open().await.get(&id("ctp-main")).await.expect("there");
-    assert_eq!((edited.restart_generation, edited.generation), (2 * EDITS, 2 * EDITS + 1));
+    let writers = [backend.open().await, backend.open().await];
+    for name in ACCOUNTS {
+        let password = Secret::default();
+        let first = MarketDataAccount { restart_generation: 0, password, ..account(name) };
+        writers[0].insert(first).await.expect("inserted");
+    }
+    let edits = writers.iter().flat_map(|store| ACCOUNTS.map(|name| tokio::spawn(edit(store.clone(), name))));
+    let mut lost_races = 0;
+    for edit in edits.collect::<Vec<_>>() {
+        lost_races += edit.await.expect("ended");
+    }
+    for edited in backend.open().await.load().await.expect("loaded").accounts {
+        assert_eq!((edited.restart_generation, edited.generation), (2 * EDITS, 2 * EDITS + 1), "{}", edited.id);
+    }
     assert!(lost_races > 0, "the writers never met: the check proved nothing");
 }
 
