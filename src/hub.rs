@@ -16,6 +16,7 @@ mod late;
 mod market;
 mod outbox;
 mod pipes;
+mod ready;
 mod reload;
 mod slots;
 mod status;
@@ -301,7 +302,7 @@ fn shown(
         clock: Arc::new(clock::now),
         http: control.settings().borrow().settings.http.clone(),
         health: health(feed, control),
-        ready: ready(feed, control),
+        ready: ready::probe(health(feed, control), control.documents()),
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         logs: log.source(),
@@ -322,23 +323,6 @@ fn health(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
             }
         }
         Ok(())
-    })
-}
-
-/// Ready is a hub that is well, and whose processes are those that were asked for, be it by an earlier read.
-fn ready(feed: &FeedHandle, control: &Control) -> mdhub_api::HealthProbe {
-    let (health, documents) = (health(feed, control), control.documents());
-    Arc::new(move || {
-        health()?;
-        let document = documents.borrow();
-        let desired = &document["desired"];
-        match desired["state"].as_str() {
-            Some("unread") | None => Err(match desired["message"].as_str() {
-                Some(why) => format!("the desired state was not read yet: {why}"),
-                None => "the desired state was not read yet".to_owned(),
-            }),
-            Some(_) => Ok(()),
-        }
     })
 }
 
