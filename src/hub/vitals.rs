@@ -66,7 +66,7 @@ fn text(control: &Control, alerts: &Alerts, log: &Counts) -> String {
         ("shadowed_by_rule", json!(by_rule(|rule| rules.shadowed(rule)))),
         ("unpublishable", json!(rules.unpublishable())),
         ("doubted", json!(rules.doubted())),
-        ("events_dropped", json!(control.events_dropped())),
+        ("outbox", json!({"dropped": control.events_dropped()})),
         ("alerts", alerts_of(alerts)),
         ("log", log.shown()),
         ("desired", json!(format!("{:?}", control.standing().get()))),
