@@ -16,6 +16,7 @@ mod late;
 mod market;
 mod outbox;
 mod pipes;
+mod rates;
 mod ready;
 mod reload;
 mod slots;
@@ -41,7 +42,7 @@ use mdhub_spec::ports::AccountStore;
 use mdhub_spec::settings::Endpoint;
 use mdhub_spec::time::Mono;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as tokio_watch};
@@ -142,7 +143,8 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    let shown = shown(&feed, &control, &log, store.clone(), administrator.subscribe());
+    let rates = rates::start(&mut tasks, &control, &stopped);
+    let shown = shown(&feed, &control, &log, &outbox, rates, store.clone(), administrator.subscribe());
     tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
@@ -294,6 +296,8 @@ fn shown(
     feed: &FeedHandle,
     control: &Arc<Control>,
     log: &logging::Log,
+    outbox: &Outbox,
+    rates: tokio_watch::Receiver<Arc<Value>>,
     store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
 ) -> mdhub_api::Sources {
@@ -306,6 +310,8 @@ fn shown(
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         logs: log.source(),
+        events: outbox.live(),
+        rates,
         store,
         administrator,
     }

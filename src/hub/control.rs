@@ -458,9 +458,9 @@ impl Control {
         let mut state = self.state();
         state.ledger.note(desired, observed, plan, now);
         let accounts = state.ledger.accounts(desired, observed, plan);
-        let settings = state.settings_stand.shown();
+        let (settings, sections) = (state.settings_stand.shown(), state.market.shown());
         drop(state);
-        status::document(self.epoch, &accounts, plan, &self.standing.shown(), &settings)
+        status::document(self.epoch, &accounts, plan, &self.standing.shown(), &settings, &sections)
     }
 
     async fn look_at(&self, id: &AccountId) -> Result<(), String> {

@@ -8,6 +8,7 @@ use mdhub_spec::calendar::{MarketCalendar, Phase, midnight_ms};
 use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::product::ProductId;
 use mdhub_spec::time::{Mono, NS_PER_MS, Now};
+use serde_json::{Value, json};
 
 /// Gateways are up so long before the first auction or section.
 const LEAD_MS: i64 = 30 * 60_000;
@@ -26,6 +27,8 @@ pub(crate) struct Market {
     pub(crate) open: BTreeMap<Exchange, Mono>,
     /// Kinds that are not to run, and when they are again.
     pub(crate) closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// What each exchange's products are in, and until when, milliseconds since the epoch.
+    pub(crate) sections: BTreeMap<(Exchange, &'static str, i64), Vec<String>>,
     /// Whether any kind is to run.
     pub(crate) runs: bool,
     /// Days since the epoch, in Beijing.
@@ -37,6 +40,16 @@ pub(crate) struct Market {
 }
 
 impl Market {
+    /// The sections, for people and scripts. Where the market never closes there are none.
+    pub(crate) fn shown(&self) -> Value {
+        let one = |(section, products): (&(Exchange, &str, i64), &Vec<String>)| {
+            let (exchange, phase, until_ms) = section;
+            json!({"exchange": exchange.to_string(), "phase": phase, "until_ms": until_ms, "products": products})
+        };
+        let items: Vec<Value> = self.sections.iter().map(one).collect();
+        json!({"always_open": self.runs && items.is_empty(), "items": items})
+    }
+
     /// What there is to say of the calendar's end, from a month ahead.
     pub(crate) fn calendar_ends(&self) -> Option<String> {
         let what = "give calendar.holidays and calendar.valid_until for the time after it";
@@ -65,9 +78,10 @@ pub(crate) fn at<'a>(
             known.push(product);
         }
     }
+    let sections = sections(calendar, products.values().flatten().copied(), ms);
     let today = beijing_day(ms);
     let days_left = beijing_day(midnight_ms(calendar.days.valid_until())) - today;
-    let mut market = Market { today, days_left, until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
+    let mut market = Market { sections, today, days_left, until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
     for (kind, products) in products {
         let looks: Vec<Look> = products.iter().map(|product| look(calendar, *product, ms)).collect();
         market.until_ms = looks.iter().map(|look| look.until_ms).chain([market.until_ms]).min().unwrap_or(ms);
@@ -88,6 +102,32 @@ pub(crate) fn at<'a>(
         }
     }
     market
+}
+
+/// What the products are in at `ms`, those of an exchange that are in the same together.
+fn sections(
+    calendar: &MarketCalendar,
+    products: impl Iterator<Item = ProductId>,
+    ms: i64,
+) -> BTreeMap<(Exchange, &'static str, i64), Vec<String>> {
+    let mut sections: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for product in products {
+        let name = calendar.products.name(product);
+        let (code, exchange) = name.rsplit_once('.').unwrap_or(("", name));
+        let Ok(exchange) = exchange.parse::<Exchange>() else { continue };
+        let section = calendar.section_at(product, ms);
+        let phase = match section.phase {
+            Phase::Closed => "closed",
+            Phase::Auction => "auction",
+            Phase::Open => "open",
+            Phase::PostClose => "post_close",
+        };
+        // An exchange's stand-in has its name.
+        let shown = if code.is_empty() { name } else { code };
+        sections.entry((exchange, phase, section.until_ms)).or_default().push(shown.to_owned());
+    }
+    sections.values_mut().for_each(|products| products.sort());
+    sections
 }
 
 const fn beijing_day(ms: i64) -> i64 {
@@ -191,6 +231,22 @@ mod tests {
         let market = look_at(beijing(18, 9, 45));
         assert_eq!(Mono(1 << 60).ms_since(market.open[&Exchange::Shfe]), 45 * 60_000);
         assert_eq!(market.until_ms, beijing(18, 10, 15));
+    }
+
+    #[test]
+    fn the_sections_are_shown_by_exchange_until_they_change() {
+        let shown = look_at(beijing(18, 12, 0)).shown();
+        let items = shown["items"].as_array().expect("a list");
+        let of = |exchange: &str| items.iter().find(|item| item["exchange"] == exchange).expect("an exchange");
+        assert_eq!((&of("SHFE")["phase"], &of("SHFE")["until_ms"]), (&json!("closed"), &json!(beijing(18, 13, 30))));
+        assert_eq!(of("SHFE")["products"], json!(["rb"]));
+        assert_eq!((&of("CFFEX")["phase"], &of("CFFEX")["until_ms"]), (&json!("closed"), &json!(beijing(18, 13, 0))));
+        let night = look_at(beijing(18, 22, 0)).shown();
+        let rebar = night["items"].as_array().into_iter().flatten().find(|item| item["exchange"] == "SHFE");
+        let rebar = rebar.map(|item| (item["phase"].clone(), item["until_ms"].clone()));
+        assert_eq!(rebar, Some((json!("open"), json!(beijing(18, 23, 0)))));
+        let open = Market { runs: true, ..Market::default() }.shown();
+        assert_eq!(open, json!({"always_open": true, "items": []}));
     }
 
     #[test]

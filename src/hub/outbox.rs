@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::ports::{AccountStore, Event, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
@@ -15,6 +15,9 @@ use crate::{clock, logging};
 
 /// Events that may wait for the database.
 const EVENTS_WAITING_MAX: usize = 4_096;
+
+/// Events that may wait for one who follows.
+const EVENTS_FOLLOWED_MAX: usize = 1_024;
 
 /// From one try to the next while the database is away: at first, and at most.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -36,6 +39,7 @@ struct Counts {
 #[derive(Clone)]
 pub(crate) struct Outbox {
     sender: mpsc::Sender<Event>,
+    live: broadcast::Sender<Event>,
     counts: Arc<Counts>,
     writer: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
 }
@@ -45,7 +49,8 @@ pub(crate) fn start(store: Arc<dyn AccountStore>) -> Outbox {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
     let counts = Arc::<Counts>::default();
     let writer = tokio::spawn(write(store, receiver, counts.clone()));
-    Outbox { sender, counts, writer: Arc::new(tokio::sync::Mutex::new(Some(writer))) }
+    let live = broadcast::Sender::new(EVENTS_FOLLOWED_MAX);
+    Outbox { sender, live, counts, writer: Arc::new(tokio::sync::Mutex::new(Some(writer))) }
 }
 
 /// Writes one event after the other. While the database is away they wait; one that it refuses for good would hold up all
@@ -91,11 +96,18 @@ impl Outbox {
     pub(crate) fn hub_event(&self, account: Option<&AccountId>, reason: &str, message: String) {
         let (at_ms, message) = (clock::now().wall_ms(), logging::SECRETS.hidden(&message));
         let event = Event { at_ms, account: account.cloned(), actor: "hub".into(), reason: reason.into(), message };
+        // Where nobody follows, nobody is told.
+        let _ = self.live.send(event.clone());
         self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         if self.sender.try_send(event).is_err() {
             self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Events as they happen, whether or not the database takes them.
+    pub(crate) fn live(&self) -> broadcast::Sender<Event> {
+        self.live.clone()
     }
 
     /// Events that found the outbox full, or that the database refused for good.

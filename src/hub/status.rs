@@ -38,6 +38,7 @@ pub(crate) fn document(
     plan: &Plan,
     desired: &Value,
     settings: &Value,
+    sections: &Value,
 ) -> Value {
     let routes: BTreeMap<String, Vec<&str>> =
         plan.routes.iter().map(|(c, ids)| (c.vt_symbol(), ids.iter().map(AccountId::as_str).collect())).collect();
@@ -48,6 +49,7 @@ pub(crate) fn document(
         "settings": settings,
         "accounts": accounts,
         "routes": routes,
+        "sections": sections,
         "silent_markets": plan.silent_markets.keys().collect::<Vec<_>>(),
     })
 }
@@ -183,7 +185,7 @@ fn exit(exit: &Exit) -> Value {
         "reason": exit.reason.to_string(),
         "asked": exit.asked,
         "bye": exit.bye,
-        "stderr": exit.stderr.iter().map(|line| logging::SECRETS.hidden(line)).collect::<Vec<_>>(),
+        "stderr": exit.stderr,
     })
 }
 

@@ -56,9 +56,15 @@ async fn one(
     Ok(Json(shown(&sources, &id, of)))
 }
 
-fn shown(sources: &Sources, id: &str, of: &Value) -> Value {
+/// An account as the status document has it.
+pub(crate) fn item(id: &str, of: &Value) -> Value {
     let mut item = of.clone();
     item["id"] = id.into();
+    item
+}
+
+fn shown(sources: &Sources, id: &str, of: &Value) -> Value {
+    let mut item = item(id, of);
     item["counters"] = (sources.counters)(id);
     item
 }

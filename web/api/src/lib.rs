@@ -24,6 +24,7 @@
 //! | `accounts` | desired state |
 //! | `events` | what happened |
 //! | `gateways` | what every account is at |
+//! | `live` | what changes, as it changes |
 //! | `logs` | the log's newest lines |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
@@ -36,6 +37,7 @@ mod gateways;
 mod guard;
 mod health;
 mod limited;
+mod live;
 mod logs;
 pub mod password;
 mod problem;
@@ -49,13 +51,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::{Router, middleware};
-use mdhub_spec::ports::AccountStore;
+use axum::{Extension, Router, middleware};
+use mdhub_spec::ports::{AccountStore, Event};
 use mdhub_spec::settings::Http;
 use mdhub_spec::time::Now;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 
@@ -63,6 +65,7 @@ use actor::Peer;
 use door::Door;
 use guard::Guard;
 use limited::Limited;
+use live::{Live, News};
 pub use logs::{LiveLine, LogLevel, LogLine, LogSource};
 use password::Administrator;
 use problem::Problem;
@@ -100,6 +103,10 @@ pub struct Sources {
     pub counters: Counters,
     /// The log.
     pub logs: LogSource,
+    /// What the hub writes down, as it happens.
+    pub events: broadcast::Sender<Event>,
+    /// How fast everything goes, four times a second at most.
+    pub rates: watch::Receiver<Arc<Value>>,
     /// Where the desired state lives.
     pub store: Arc<dyn AccountStore>,
     /// Who may see them; may change at any time.
@@ -122,8 +129,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (told, mut closing) = watch::channel(false);
+    let (live, news) = (Live::new(), News::of(&sources));
+    let ending = live.clone();
     let stop = async move {
         shutdown.await;
+        ending.end();
         let _ = told.send(true);
     };
     let late = async {
@@ -132,14 +142,16 @@ pub async fn serve(
     };
     let bound = listener.local_addr()?.ip();
     let listener = Limited::new(listener, sources.http.trusted_proxies.clone());
-    let service = router(sources, bound).into_make_service_with_connect_info::<Peer>();
+    let service = router(sources, bound, &live).into_make_service_with_connect_info::<Peer>();
     tokio::select! {
         served = axum::serve(listener, service).with_graceful_shutdown(stop) => served,
         () = late => Ok(()),
+        // It has no end before the port has.
+        () = news.keep(&live) => Ok(()),
     }
 }
 
-fn router(sources: Sources, bound: IpAddr) -> Router {
+fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let door = Door::new(&sources.http, bound);
     let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
@@ -151,8 +163,12 @@ fn router(sources: Sources, bound: IpAddr) -> Router {
         .layer(middleware::from_fn(door::whole_body))
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
         .merge(session::routes(&guard));
+    let live = live::routes()
+        .layer(Extension(live.clone()))
+        .layer(middleware::from_fn_with_state(guard, guard::admit));
     Router::new()
         .merge(health::routes())
+        .merge(live)
         .nest("/api", api)
         .fallback(nothing_there)
         .layer(middleware::from_fn_with_state(door, door::enter))

@@ -13,6 +13,7 @@ use super::*;
 mod away;
 mod doors;
 mod lines;
+mod live;
 mod logins;
 mod sockets;
 mod strangers;
@@ -23,6 +24,9 @@ struct Port {
     address: std::net::SocketAddr,
     status: watch::Sender<Arc<Value>>,
     administrator: watch::Sender<Arc<Administrator>>,
+    rates: watch::Sender<Arc<Value>>,
+    events: broadcast::Sender<Event>,
+    logs: LogSource,
     /// What the clock shows, milliseconds.
     ms: Arc<AtomicU64>,
     server: tokio::task::JoinHandle<io::Result<()>>,
@@ -46,6 +50,8 @@ impl Port {
             let mono = Mono(0).plus_ms(shown.load(Ordering::Relaxed));
             Now { mono, wall_ns: 1_800_000_000_000_000_000 + mono.0 }
         };
+        let (logs, events) = (LogSource::of_two(), broadcast::Sender::new(64));
+        let rates = watch::Sender::new(Arc::new(Value::Null));
         let sources = Sources {
             clock: Arc::new(now),
             http,
@@ -53,12 +59,14 @@ impl Port {
             health,
             status: status.subscribe(),
             counters: Arc::new(|id| if id == "ctp-a" { json!({"received": 7}) } else { Value::Null }),
-            logs: LogSource::of_two(),
+            logs: logs.clone(),
+            events: events.clone(),
+            rates: rates.subscribe(),
             store: Arc::new(away::Away),
             administrator: administrator.subscribe(),
         };
         let server = tokio::spawn(serve(listener, sources, shutdown));
-        Self { address, status, administrator, ms, server }
+        Self { address, status, administrator, rates, events, logs, ms, server }
     }
 
     async fn well() -> Self {
