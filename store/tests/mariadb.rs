@@ -1,7 +1,7 @@
 //! What only the MariaDB and MySQL backend does: rows and schemas that are not as the hub made them, and users that it does not
 //! let in.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "other tests start the other servers")]
 #[path = "conformance/servers.rs"]
@@ -173,4 +173,14 @@ async fn a_row_that_cannot_be_used_is_set_aside_by_name_and_the_others_go_on() {
         assert!(aside.id == "spoiled" && aside.why.contains(why) && !aside.why.contains("hunter2"), "{aside:?}");
         store.delete(&spoiled.id).await.expect("deleted");
     }
+}
+
+#[tokio::test]
+async fn an_event_that_the_server_refuses_for_good_is_told_from_a_server_that_is_away() {
+    let Some(hub) = Hub::new().await else { return };
+    let store = hub.open().await;
+    hub.sql("ALTER TABLE events ADD CHECK (reason <> 'Told')").await;
+    let event = Event { at_ms: 1, account: None, actor: "cli".into(), reason: "Told".into(), message: String::new() };
+    let error = store.append_event(event).await.expect_err("refused");
+    assert!(matches!(&error, StoreError::Refused(why) if why.contains("CONSTRAINT")), "{error}");
 }

@@ -38,11 +38,19 @@ impl From<MigrateError> for Fault {
 mod number {
     pub(super) const DATABASE_DENIED: u16 = 1044;
     pub(super) const USER_DENIED: u16 = 1045;
+    pub(super) const NULL_REFUSED: u16 = 1048;
     pub(super) const NO_SUCH_DATABASE: u16 = 1049;
     pub(super) const NO_SUCH_COLUMN: u16 = 1054;
     pub(super) const DUPLICATE: u16 = 1062;
     pub(super) const TABLE_DENIED: u16 = 1142;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
+    pub(super) const VALUE_REFUSED: u16 = 1366;
+    pub(super) const TOO_LONG: u16 = 1406;
+    pub(super) const TRIGGER_REFUSED: u16 = 1644;
+    /// MySQL's.
+    pub(super) const CHECK_REFUSED: u16 = 3819;
+    /// MariaDB's.
+    pub(super) const CONSTRAINT_REFUSED: u16 = 4025;
 }
 
 fn number(error: &sqlx::Error) -> Option<u16> {
@@ -71,6 +79,17 @@ pub(crate) fn explain(name: &str, fault: Fault) -> StoreError {
         (Some(number::NO_SUCH_TABLE | number::NO_SUCH_COLUMN), _) => StoreError::Schema(format!(
             "{name}: {error}: the database is not as its migrations left it; restore a backup"
         )),
+        (
+            Some(
+                number::NULL_REFUSED
+                | number::VALUE_REFUSED
+                | number::TOO_LONG
+                | number::TRIGGER_REFUSED
+                | number::CHECK_REFUSED
+                | number::CONSTRAINT_REFUSED,
+            ),
+            _,
+        ) => StoreError::Refused(format!("{name} refuses what it is given: {error}")),
         (_, sqlx::Error::PoolTimedOut) => {
             StoreError::Away(format!("{name} does not answer: is it up, and is the address right?"))
         }

@@ -39,6 +39,9 @@ mod code {
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
+    pub(super) const TOOBIG: i32 = 18;
+    pub(super) const CONSTRAINT: i32 = 19;
+    pub(super) const MISMATCH: i32 = 20;
     pub(super) const NOTADB: i32 = 26;
 }
 
@@ -66,6 +69,9 @@ pub(crate) fn explain(path: &Path, error: &sqlx::Error) -> StoreError {
         Some(code::NOTADB) => StoreError::Schema(format!(
             "{file} is not a SQLite database ({message}): name another file, or restore a backup"
         )),
+        Some(code::TOOBIG | code::CONSTRAINT | code::MISMATCH) => {
+            StoreError::Refused(format!("{file} refuses what it is given: {message}"))
+        }
         Some(code::CORRUPT) => {
             StoreError::Away(format!("{file} is damaged ({message}): stop the hub and restore a backup"))
         }

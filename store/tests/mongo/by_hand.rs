@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mdhub_spec::account::{MarketDataAccount, Secret};
 use mdhub_spec::ports::StoreError;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
@@ -198,4 +199,27 @@ async fn an_event_that_the_server_refuses_for_good_is_told_from_a_server_that_is
     hub.shell.run_command(strict).await.expect("done");
     let error = store.append_event(event("poison")).await.expect_err("refused");
     assert!(matches!(&error, StoreError::Refused(why) if why.contains("validation")), "{error}");
+}
+
+#[tokio::test]
+async fn no_secret_stands_in_any_collection_whoever_wrote_it() {
+    let Some(hub) = Hub::new().await else { return };
+    let store = hub.open().await;
+    let first = store.insert(account("ctp-main")).await.expect("inserted");
+    let password = Secret::new("marlin-28".into());
+    store.update(MarketDataAccount { password, ..first }).await.expect("updated");
+    hub.add(with("by-hand", "secrets", doc! {"password": "tuna-29"})).await;
+    assert_eq!(ids(&store.load().await.expect("loaded")), ["by-hand", "ctp-main"]);
+    assert_eq!(store.get(&id("by-hand")).await.expect("there").password.reveal(), "tuna-29");
+    let mut dump = String::new();
+    for name in hub.shell.list_collection_names().await.expect("listed") {
+        let mut documents = hub.shell.collection::<Document>(&name).find(doc! {}).await.expect("found");
+        while documents.advance().await.expect("read") {
+            dump.push_str(&documents.deserialize_current().expect("a document").to_string());
+        }
+    }
+    assert!(dump.contains("SecretSealed") && dump.matches("sealed:v").count() == 2, "{dump}");
+    for secret in ["swordfish-27", "marlin-28", "tuna-29"] {
+        assert!(!dump.contains(secret), "{secret}: {dump}");
+    }
 }

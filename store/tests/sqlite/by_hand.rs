@@ -281,3 +281,12 @@ async fn no_more_than_ten_thousand_events_are_kept() {
     assert_eq!((newest[0].message.as_str(), newest[300].message.as_str()), ("new 299", "old 12000"));
     assert_eq!(store.events(u32::MAX).await.expect("read").len() as i64, kept);
 }
+
+#[tokio::test]
+async fn an_event_that_the_file_refuses_for_good_is_told_from_a_file_that_is_away() {
+    let hub = Hub::new();
+    let store = hub.open().await;
+    hub.sql("CREATE TRIGGER strict BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'not here'); END").await;
+    let error = store.append_event(event("poison")).await.expect_err("refused");
+    assert!(matches!(&error, StoreError::Refused(why) if why.contains("not here")), "{error}");
+}
