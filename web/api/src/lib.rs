@@ -140,14 +140,17 @@ pub async fn serve(
         let _ = closing.wait_for(|is_told| *is_told).await;
         tokio::time::sleep(CLOSING).await;
     };
+    let telling = async {
+        news.keep(&live).await;
+        std::future::pending().await
+    };
     let bound = listener.local_addr()?.ip();
     let listener = Limited::new(listener, sources.http.trusted_proxies.clone());
     let service = router(sources, bound, &live).into_make_service_with_connect_info::<Peer>();
     tokio::select! {
         served = axum::serve(listener, service).with_graceful_shutdown(stop) => served,
         () = late => Ok(()),
-        // It has no end before the port has.
-        () = news.keep(&live) => Ok(()),
+        never = telling => never,
     }
 }
 

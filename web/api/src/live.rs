@@ -42,6 +42,8 @@ const STATUS_EVERY: Duration = Duration::from_millis(50);
 const EVENTS_EVERY: Duration = Duration::from_secs(1);
 /// So many of the newest events are asked for.
 const EVENTS_READ: u32 = 50;
+/// Written at once.
+const BUFFER_BYTES: usize = 16 * 1024;
 /// Of a message that waits to be written to a client, so much; a longer one is an error.
 const WRITE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -191,6 +193,8 @@ async fn open(
     let upgrade = upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
+        .read_buffer_size(MESSAGE_BYTES_MAX)
+        .write_buffer_size(BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BYTES_MAX);
     Ok(upgrade.on_upgrade(async move |socket| {
         Client::new(socket, live, logs).run().await;
