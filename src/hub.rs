@@ -16,6 +16,7 @@ mod late;
 mod market;
 mod outbox;
 mod pipes;
+mod queries;
 mod rates;
 mod ready;
 mod reload;
@@ -310,6 +311,7 @@ fn shown(
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         logs: log.source(),
+        feed: Arc::new(queries::Queries(control.clone())),
         events: outbox.live(),
         rates,
         store,

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use rmpv::Value;
-use serde_json::{Map, json};
+use serde_json::{Map, json as value};
 use zeromq::{Socket, SocketRecv, SubSocket};
 
 use crate::Failure;
@@ -36,28 +36,37 @@ pub(crate) async fn run(args: SubscribeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every field. Numbers that JSON readers would round are strings.
+/// A payload as JSON; `None` where it is no MessagePack.
+pub(crate) fn as_json(mut payload: &[u8]) -> Option<serde_json::Value> {
+    rmpv::decode::read_value(&mut payload).ok().map(|tick| json(&tick))
+}
+
 fn json_line(tick: &Value) -> String {
+    json(tick).to_string()
+}
+
+/// Every field. Numbers that JSON readers would round are strings.
+fn json(tick: &Value) -> serde_json::Value {
     let fields = tick.as_map().map(Vec::as_slice).unwrap_or_default();
     let object: Map<_, _> = fields
         .iter()
         .filter_map(|(key, value)| {
             let key = key.as_str()?;
             let exact = matches!(key, "tid" | "epoch") || key.ends_with("_ns");
-            Some((key.to_owned(), if exact { json!(value.to_string()) } else { json_value(value) }))
+            Some((key.to_owned(), if exact { value!(value.to_string()) } else { json_value(value) }))
         })
         .collect();
-    serde_json::Value::Object(object).to_string()
+    serde_json::Value::Object(object)
 }
 
 fn json_value(value: &Value) -> serde_json::Value {
     match value {
-        Value::Boolean(b) => json!(b),
-        Value::Integer(i) => i.as_i64().map_or_else(|| json!(i.as_u64()), |i| json!(i)),
-        Value::F32(f) => json!(f),
-        Value::F64(f) => json!(f),
-        Value::String(s) => json!(s.as_str()),
-        Value::Ext(-1, bytes) => json!(instant(bytes).map(|t| beijing(t, "%Y-%m-%dT%H:%M:%S%.6f%:z"))),
+        Value::Boolean(b) => value!(b),
+        Value::Integer(i) => i.as_i64().map_or_else(|| value!(i.as_u64()), |i| value!(i)),
+        Value::F32(f) => value!(f),
+        Value::F64(f) => value!(f),
+        Value::String(s) => value!(s.as_str()),
+        Value::Ext(-1, bytes) => value!(instant(bytes).map(|t| beijing(t, "%Y-%m-%dT%H:%M:%S%.6f%:z"))),
         _ => serde_json::Value::Null,
     }
 }

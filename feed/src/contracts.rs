@@ -117,9 +117,8 @@ impl Contracts {
     /// Who has brought a good tick of each routed contract since the last call.
     pub(crate) fn take_brought(&mut self) -> Brought {
         let Self { states, order, table, .. } = self;
-        let mut taken = |place: &usize| {
-            states.get_mut(*place).map(|state| std::mem::take(&mut state.brought)).unwrap_or_default()
-        };
+        let mut taken =
+            |place: &usize| states.get_mut(*place).map(|state| std::mem::take(&mut state.brought)).unwrap_or_default();
         Brought { revision: table.revision, sources: order.iter().map(&mut taken).collect() }
     }
 

@@ -71,7 +71,8 @@ impl Control {
         names.join(", ")
     }
 
-    fn account_of(&self, slot: SourceSlot) -> Option<AccountId> {
+    /// Whose place among the sources this is.
+    pub(crate) fn account_of(&self, slot: SourceSlot) -> Option<AccountId> {
         let ids: Vec<AccountId> = self.source_vitals().into_keys().collect();
         ids.into_iter().find(|id| self.slot(id) == Some(slot))
     }

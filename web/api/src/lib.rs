@@ -8,6 +8,8 @@
 //! | `GET /api/accounts`, `POST`, `GET /api/accounts/{id}`, `PUT`, `DELETE`, `POST .../start`, `stop`, `restart` | desired state |
 //! | `POST /api/accounts/parse`, `POST /api/accounts/confirm-empty` | reads vnpy's files; confirms that there are to be no accounts |
 //! | `GET /api/events` | what happened |
+//! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
+//! | `GET /api/ticks/{vt_symbol}` | the last ticks, to fill a gap; also for whoever has a publish token |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
 //!
 //! Everything under `/api` is for the administrator: by a login, or by HTTP Basic. Errors are problem details (RFC 9457).
@@ -23,6 +25,7 @@
 //! | `actor` | who asks, and from where |
 //! | `accounts` | desired state |
 //! | `events` | what happened |
+//! | `feed` | what the feed tells when it is asked |
 //! | `gateways` | what every account is at |
 //! | `live` | what changes, as it changes |
 //! | `logs` | the log's newest lines |
@@ -33,6 +36,7 @@ mod accounts;
 mod actor;
 mod door;
 mod events;
+mod feed;
 mod gateways;
 mod guard;
 mod health;
@@ -66,6 +70,7 @@ use door::Door;
 use guard::Guard;
 use limited::Limited;
 use live::{Live, News};
+pub use feed::{Feed, Recent};
 pub use logs::{LiveLine, LogLevel, LogLine, LogSource};
 use password::Administrator;
 use problem::Problem;
@@ -107,6 +112,8 @@ pub struct Sources {
     pub events: broadcast::Sender<Event>,
     /// How fast everything goes, four times a second at most.
     pub rates: watch::Receiver<Arc<Value>>,
+    /// The feed, as far as it can be asked.
+    pub feed: Arc<dyn Feed>,
     /// Where the desired state lives.
     pub store: Arc<dyn AccountStore>,
     /// Who may see them; may change at any time.
@@ -160,15 +167,15 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let api = Router::new()
         .merge(accounts::routes())
         .merge(events::routes())
+        .merge(feed::routes())
         .merge(gateways::routes())
         .merge(logs::routes())
         .fallback(nothing_there)
         .layer(middleware::from_fn(door::whole_body))
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
-        .merge(session::routes(&guard));
-    let live = live::routes()
-        .layer(Extension(live.clone()))
-        .layer(middleware::from_fn_with_state(guard, guard::admit));
+        .merge(session::routes(&guard))
+        .merge(feed::tick_routes(&guard, &sources.feed));
+    let live = live::routes().layer(Extension(live.clone())).layer(middleware::from_fn_with_state(guard, guard::admit));
     Router::new()
         .merge(health::routes())
         .merge(live)

@@ -62,6 +62,7 @@ impl Port {
             logs: logs.clone(),
             events: events.clone(),
             rates: rates.subscribe(),
+            feed: Arc::new(away::Away),
             store: Arc::new(away::Away),
             administrator: administrator.subscribe(),
         };

@@ -1,10 +1,16 @@
-//! A database that is away.
+//! A database that is away, and a feed that does not answer.
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use mdhub_spec::account::{AccountId, MarketDataAccount};
+use mdhub_spec::contract::Contract;
+use mdhub_spec::plane::{PeerStatus, QuarantineReport, SourceSlot};
 use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
+
+use mdhub_spec::settings::{Rule, Token};
+
+use crate::{Feed, Recent};
 
 /// Answers nothing.
 pub(super) struct Away;
@@ -57,5 +63,38 @@ impl AccountStore for Away {
 
     async fn events(&self, _: u32) -> Result<Vec<Event>, StoreError> {
         away()
+    }
+}
+
+#[async_trait]
+impl Feed for Away {
+    async fn peers(&self) -> Option<Vec<PeerStatus>> {
+        None
+    }
+
+    async fn quarantine(
+        &self,
+        _: Option<Rule>,
+        _: Option<SourceSlot>,
+        _: Option<Contract>,
+        _: usize,
+    ) -> Option<QuarantineReport> {
+        None
+    }
+
+    async fn recent(&self, _: String, _: Option<u64>, _: u64, _: usize) -> Option<Recent> {
+        None
+    }
+
+    fn account(&self, _: SourceSlot) -> Option<AccountId> {
+        None
+    }
+
+    fn slot(&self, _: &AccountId) -> Option<SourceSlot> {
+        None
+    }
+
+    fn tokens(&self) -> Vec<Token> {
+        Vec::new()
     }
 }

@@ -1,0 +1,242 @@
+//! What the feed tells when it is asked: who is connected, which ticks were rejected, and which were published lately.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use mdhub_spec::account::AccountId;
+use mdhub_spec::contract::Contract;
+use mdhub_spec::plane::{PeerStatus, QuarantineReport, Quarantined, SourceSlot};
+use mdhub_spec::raw_tick::{RawTick, text};
+use mdhub_spec::settings::{Rule, Token};
+use mdhub_spec::time::NS_PER_MS;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::Sources;
+use crate::actor::Client;
+use crate::guard::{self, Guard};
+use crate::problem::Problem;
+
+/// Rejected ticks of one answer: at most, and unless asked otherwise.
+const REJECTED_MAX: usize = 500;
+const REJECTED: usize = 100;
+/// Published ticks of one answer: at most, and unless asked otherwise.
+const TICKS_MAX: usize = 1_000;
+
+/// The feed, as far as it can be asked. `None` is a feed that does not answer in time.
+#[async_trait]
+pub trait Feed: Send + Sync {
+    /// Who is connected.
+    async fn peers(&self) -> Option<Vec<PeerStatus>>;
+
+    /// Ticks that were rejected lately, newest first.
+    async fn quarantine(
+        &self,
+        rule: Option<Rule>,
+        source: Option<SourceSlot>,
+        contract: Option<Contract>,
+        limit: usize,
+    ) -> Option<QuarantineReport>;
+
+    /// Ticks of a contract with a greater `seq`, as JSON.
+    async fn recent(&self, vt_symbol: String, epoch: Option<u64>, after_seq: u64, limit: usize) -> Option<Recent>;
+
+    /// Whose place among the sources this is.
+    fn account(&self, slot: SourceSlot) -> Option<AccountId>;
+
+    /// The place of an account, while it has one.
+    fn slot(&self, account: &AccountId) -> Option<SourceSlot>;
+
+    /// Who may read ticks without being the administrator.
+    fn tokens(&self) -> Vec<Token>;
+}
+
+/// Ticks that were published lately.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recent {
+    /// In the order of their `seq`, without a gap.
+    Ticks(Vec<Value>),
+    /// What was asked for is of another epoch, or has left the log.
+    Gone {
+        /// The present epoch.
+        epoch: u64,
+        /// The smallest `seq` that is still there.
+        oldest_seq: u64,
+    },
+    /// No tick of this contract was published since the hub started.
+    Unknown,
+}
+
+/// For the administrator.
+pub(crate) fn routes() -> Router<Sources> {
+    Router::new().route("/subscribers", get(subscribers)).route("/quarantine", get(quarantine))
+}
+
+/// For the administrator, and for whoever has a publish token.
+pub(crate) fn tick_routes(guard: &Guard, feed: &Arc<dyn Feed>) -> Router<Sources> {
+    let readers = (guard.clone(), Arc::clone(feed));
+    Router::new().route("/ticks/{vt_symbol}", get(ticks).layer(middleware::from_fn_with_state(readers, admit_reader)))
+}
+
+async fn admit_reader(
+    State((guard, feed)): State<(Guard, Arc<dyn Feed>)>,
+    client: Extension<Client>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = bearer(request.headers()) else {
+        return guard::admit(State(guard), client, request, next).await;
+    };
+    let digest = Sha256::digest(token);
+    // Every one is compared, and each in constant time.
+    let is_known = feed.tokens().iter().fold(false, |known, t| known | bool::from(digest.ct_eq(&t.sha256.0)));
+    if is_known {
+        return next.run(request).await;
+    }
+    Problem::new(StatusCode::UNAUTHORIZED, "the token is none of publish.tokens").into_response()
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let given = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = given.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+}
+
+fn no_answer() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the feed does not answer in time: try again")
+}
+
+fn bad(why: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, why)
+}
+
+fn asked<T>(wanted: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    wanted.map(|Query(wanted)| wanted).map_err(|e| bad(e.body_text()))
+}
+
+fn within(limit: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(usual);
+    if (1..=most).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(bad(format!("limit: {limit} is not allowed: 1 to {most}")))
+}
+
+/// Who subscribes, what was sent, what waits.
+async fn subscribers(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
+    let peers = sources.feed.peers().await.ok_or_else(no_answer)?;
+    let items: Vec<Value> = peers
+        .iter()
+        .map(|peer| {
+            json!({
+                "address": peer.address, "token": peer.token.as_deref(), "connected_ms": peer.connected_ms,
+                "idle_ms": peer.idle_ms, "subscriptions": peer.subscriptions, "delivered": peer.delivered,
+                "dropped": peer.dropped, "waiting_bytes": peer.waiting_bytes,
+            })
+        })
+        .collect();
+    Ok(Json(json!({"items": items})))
+}
+
+/// Which rejected ticks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rejected {
+    rule: Option<Rule>,
+    source: Option<AccountId>,
+    vt_symbol: Option<Contract>,
+    limit: Option<usize>,
+}
+
+/// Ticks that were rejected, why, and as the vendor wrote them.
+async fn quarantine(
+    State(sources): State<Sources>,
+    wanted: Result<Query<Rejected>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Rejected { rule, source, vt_symbol, limit } = asked(wanted)?;
+    let limit = within(limit, REJECTED, REJECTED_MAX)?;
+    let slot = match source {
+        Some(id) => {
+            let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("source {id}: there is none of that name"));
+            Some(sources.feed.slot(&id).ok_or_else(unknown)?)
+        }
+        None => None,
+    };
+    let report = sources.feed.quarantine(rule, slot, vt_symbol, limit).await.ok_or_else(no_answer)?;
+    let items: Vec<Value> = report.ticks.iter().map(|tick| rejected(tick, &*sources.feed)).collect();
+    let by_contract: Vec<Value> =
+        report.by_contract.iter().map(|(contract, count)| json!({"vt_symbol": contract, "count": count})).collect();
+    Ok(Json(json!({"items": items, "kept": report.kept, "total": report.total, "by_contract": by_contract})))
+}
+
+fn rejected(tick: &Quarantined, feed: &dyn Feed) -> Value {
+    json!({
+        "rule": tick.rule, "source": feed.account(tick.source), "vt_symbol": tick.contract, "reason": tick.reason,
+        "read_at_ms": tick.read_wall_ns / NS_PER_MS, "exchange_time_ms": tick.exchange_time_ms, "raw": raw(&tick.raw),
+    })
+}
+
+/// A record as the vendor wrote it.
+fn raw(raw: &RawTick) -> Value {
+    let text = |field: &[u8]| String::from_utf8_lossy(text(field)).into_owned();
+    let levels: Vec<Value> = raw
+        .levels
+        .iter()
+        .map(|level| {
+            json!({
+                "bid_price": level.bid_price.get(), "bid_volume": level.bid_volume.get(),
+                "ask_price": level.ask_price.get(), "ask_volume": level.ask_volume.get(),
+            })
+        })
+        .collect();
+    json!({
+        "instrument": text(&raw.instrument), "exchange": text(&raw.exchange), "trading_day": text(&raw.trading_day),
+        "action_day": text(&raw.action_day), "update_time": text(&raw.update_time), "update_ms": raw.update_ms.get(),
+        "volume": raw.volume.get(), "turnover": raw.turnover.get(), "open_interest": raw.open_interest.get(),
+        "last_price": raw.last_price.get(), "limit_up": raw.limit_up.get(), "limit_down": raw.limit_down.get(),
+        "pre_settlement": raw.pre_settlement.get(), "levels": levels,
+    })
+}
+
+/// From where on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    /// A decimal number; the present one where it is left out.
+    epoch: Option<u64>,
+    after_seq: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The last ticks of a contract, to fill a gap.
+async fn ticks(
+    State(sources): State<Sources>,
+    Path(vt_symbol): Path<String>,
+    wanted: Result<Query<After>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let After { epoch, after_seq, limit } = asked(wanted)?;
+    let limit = within(limit, TICKS_MAX, TICKS_MAX)?;
+    let contract: Contract = vt_symbol.parse().map_err(|e: mdhub_spec::contract::ContractError| bad(e.to_string()))?;
+    let found = sources.feed.recent(contract.vt_symbol(), epoch, after_seq.unwrap_or_default(), limit).await;
+    match found.ok_or_else(no_answer)? {
+        Recent::Ticks(items) => Ok(Json(json!({"items": items}))),
+        Recent::Gone { epoch, oldest_seq } => {
+            let why = "it is of another epoch, or what comes after after_seq has left the log";
+            Err(Problem::new(StatusCode::GONE, why).with("epoch", epoch.to_string()).with("oldest_seq", oldest_seq))
+        }
+        Recent::Unknown => {
+            let why = format!("{contract}: no tick of it was published since the hub started");
+            Err(Problem::new(StatusCode::NOT_FOUND, why))
+        }
+    }
+}
