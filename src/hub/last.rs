@@ -113,4 +113,19 @@ mod tests {
         std::fs::remove_file(data.path("secret.key")).expect("lost");
         assert!(LastDesired::new(&data).expect("another key").read().is_none());
     }
+
+    #[tokio::test]
+    async fn it_is_replaced_as_a_whole_so_that_no_crash_leaves_half_of_it() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let data = DataDir::open(&place(temp.path())).expect("opens");
+        let mut last = LastDesired::new(&data).expect("a key");
+        last.keep(vec![account()]).await;
+        let first = std::fs::read_to_string(data.path(FILE)).expect("there");
+        // The file as a start has it that opened it a moment before; and what a crash left of an earlier try.
+        std::fs::hard_link(data.path(FILE), data.path("held")).expect("held");
+        std::fs::write(data.path(&format!("{FILE}.new")), "torn".repeat(1_000)).expect("torn");
+        last.keep(vec![MarketDataAccount { priority: 9, ..account() }]).await;
+        assert_eq!(std::fs::read_to_string(data.path("held")).expect("there"), first, "the old one is not written over");
+        assert_eq!(last.read(), Some(vec![MarketDataAccount { priority: 9, ..account() }]));
+    }
 }
