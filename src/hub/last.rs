@@ -125,7 +125,11 @@ mod tests {
         std::fs::hard_link(data.path(FILE), data.path("held")).expect("held");
         std::fs::write(data.path(&format!("{FILE}.new")), "torn".repeat(1_000)).expect("torn");
         last.keep(vec![MarketDataAccount { priority: 9, ..account() }]).await;
-        assert_eq!(std::fs::read_to_string(data.path("held")).expect("there"), first, "the old one is not written over");
+        assert_eq!(
+            std::fs::read_to_string(data.path("held")).expect("there"),
+            first,
+            "the old one is not written over"
+        );
         assert_eq!(last.read(), Some(vec![MarketDataAccount { priority: 9, ..account() }]));
     }
 }
