@@ -67,10 +67,10 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 
 use actor::Peer;
 use door::Door;
+pub use feed::{Feed, Recent};
 use guard::Guard;
 use limited::Limited;
 use live::{Live, News};
-pub use feed::{Feed, Recent};
 pub use logs::{LiveLine, LogLevel, LogLine, LogSource};
 use password::Administrator;
 use problem::Problem;
