@@ -29,9 +29,13 @@ impl Hosts {
     }
 }
 
-/// `HOST[:PORT]` that a request is addressed to; empty where it says none.
+/// `HOST[:PORT]` that a request is addressed to; empty where it says none, or more than one.
 pub(super) fn authority(request: &Request) -> &str {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        _ => None,
+    };
     request.uri().authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
 }
 

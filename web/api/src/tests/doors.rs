@@ -51,6 +51,8 @@ async fn only_requests_for_the_hubs_own_names_are_answered() {
     let http = Http { allowed_hosts: vec!["hub.desk.lan".into()], ..Http::default() };
     let port = Port::with(http, Arc::new(|| Ok(())), std::future::pending()).await;
     let admin = basic("admin", PASSWORD);
+    let two = format!("Host: localhost\r\nHost: localhost\r\n{admin}");
+    assert_eq!(port.send("GET", "/api/gateways", &two, "").await.0, 421, "which of them?");
     for (host, expected) in [("hub.desk.lan:8080", 200), ("localhost", 200), ("evil.example", 421), ("10.1.2.3", 421)] {
         let (code, _, body) = port.send("GET", "/api/gateways", &format!("Host: {host}\r\n{admin}"), "").await;
         assert_eq!(code, expected, "{host}: {body}");

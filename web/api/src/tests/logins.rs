@@ -135,7 +135,7 @@ async fn a_cookie_alone_changes_nothing() {
         assert!(head.contains("application/problem+json"), "{head}");
     }
     let upgrade = format!("{host}{cookie}Upgrade: websocket\r\n");
-    assert_eq!(port.ask("/api/gateways", &upgrade).await.0, 403, "so does a WebSocket");
+    assert_eq!(port.send("GET", "/api/gateways", &upgrade, "").await.0, 403, "so does a WebSocket");
     assert_eq!(
         port.send("POST", "/api/gateways", &basic("admin", PASSWORD), "{}").await.0,
         405,

@@ -5,6 +5,33 @@ use axum::routing::any;
 
 use super::*;
 
+/// A WebSocket at `/ws`.
+async fn upgraded(address: std::net::SocketAddr, header: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.expect("connects");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let request = format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}{key}{header}\r\n");
+    client.write_all(request.as_bytes()).await.expect("writes");
+    let mut start = [0; 12];
+    client.read_exact(&mut start).await.expect("reads");
+    assert_eq!(&start, b"HTTP/1.1 101");
+    client
+}
+
+#[tokio::test]
+async fn a_logout_closes_the_websocket_that_was_opened_with_the_login() {
+    let port = Port::well().await;
+    let login = format!(r#"{{"username": "admin", "password": "{PASSWORD}"}}"#);
+    let (_, head, _) = port.send("POST", "/api/session", "", &login).await;
+    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).expect("a cookie");
+    let own = format!("Cookie: {cookie}\r\nOrigin: http://localhost\r\n");
+    let mut client = upgraded(port.address, &own).await;
+    assert_eq!(port.send("DELETE", "/api/session", &own, "").await.0, 204);
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "it is still open");
+}
+
 #[tokio::test]
 async fn a_websocket_lasts_as_long_as_whoever_opened_it_would_be_let_in() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -20,14 +47,7 @@ async fn a_websocket_lasts_as_long_as_whoever_opened_it_would_be_let_in() {
     let service = router.layer(middleware::from_fn(door::progress)).into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(Limited::new(listener, Vec::new()), service).await });
 
-    let mut client = TcpStream::connect(address).await.expect("connects");
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let request = format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}{key}{}\r\n", basic("admin", PASSWORD));
-    client.write_all(request.as_bytes()).await.expect("writes");
-    let mut start = [0; 12];
-    client.read_exact(&mut start).await.expect("reads");
-    assert_eq!(&start, b"HTTP/1.1 101");
+    let mut client = upgraded(address, &basic("admin", PASSWORD)).await;
     let mut rest = Vec::new();
     let waited = tokio::time::timeout(Duration::from_secs(3), client.read_to_end(&mut rest)).await;
     assert!(waited.is_err(), "it was closed: {}", String::from_utf8_lossy(&rest));
