@@ -191,6 +191,7 @@ pub(crate) fn start(logging: &Logging, directory: PathBuf, ear: Ear) -> Result<L
         .name("log".into())
         .spawn(move || scribe.run(&said))
         .map_err(|e| format!("the log's thread does not start: {e}"))?;
+    let ear = ear.hiding(|text| SECRETS.hidden(text));
     let mouth = Mouth { shared: shared.clone(), queue: queue.clone() };
     tracing_subscriber::registry().with(mouth.with_filter(filter)).with(ear.with_filter(LevelFilter::INFO)).init();
     Ok(Log { filter: LogFilter(handle), shared, queue, thread: Some(thread), _writers: writers })

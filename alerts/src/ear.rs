@@ -26,11 +26,18 @@ const OURS: &str = "mdhub_alerts";
 #[derive(Debug, Clone)]
 pub struct Ear {
     sink: Sink,
+    hide: fn(&str) -> String,
 }
 
 impl Ear {
     pub(crate) const fn new(sink: Sink) -> Self {
-        Self { sink }
+        Self { sink, hide: str::to_owned }
+    }
+
+    /// The same; what it hears goes on without what `hide` hides.
+    #[must_use]
+    pub fn hiding(self, hide: fn(&str) -> String) -> Self {
+        Self { hide, ..self }
     }
 }
 
@@ -43,6 +50,7 @@ impl<S: Subscriber> Layer<S> for Ear {
         }
         let mut heard = Heard::default();
         event.record(&mut heard);
+        heard.text = (self.hide)(&heard.text);
         let place = || format!("{}:{}", metadata.file().unwrap_or("?"), metadata.line().unwrap_or(0));
         if let Some(report) = heard.report(is_error, place) {
             self.sink.report(report);
@@ -149,6 +157,17 @@ mod tests {
             Report::AllOver { account: "ctp-a".into() },
         ];
         assert_eq!(reports, expected);
+    }
+
+    #[test]
+    fn what_is_to_be_hidden_is_told_to_nobody() {
+        let (sink, inputs) = Sink::new(8);
+        let ear = Ear::new(sink).hiding(|text| text.replace("hunter2", "[secret]"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(ear), || {
+            tracing::error!(target: "mdhub::hub", why = "by hunter2", "hunter2 is wrong");
+        });
+        let Some(Input::Report(Report::Error { text, .. })) = inputs.try_iter().next() else { panic!("nothing") };
+        assert_eq!(text, "[secret] is wrong\nwhy: by [secret]\n");
     }
 
     #[test]
