@@ -12,6 +12,7 @@ from harness.databases import Mongo, Server
 from harness.hub import Hub, mdhub
 from harness.waiting import always, eventually
 from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, live_world, settings
+from pymongo.errors import DuplicateKeyError
 
 BY_HAND_WITHIN_S = 10.0
 STANDS_WITHIN_S = 30.0
@@ -82,3 +83,21 @@ def test_an_event_that_the_server_refuses_is_dropped_and_counted_and_holds_up_no
     assert "ProcessStarted" not in database.dump()
     words = [line for line in hub.log().splitlines() if "refuses an event" in line]
     assert len(words) == 1 and "ProcessStarted" in words[0], words
+
+
+def test_documents_that_share_an_id_are_named_and_the_others_run_until_one_is_left(hubs: Hubs, server: Server) -> None:
+    database = Mongo(server, "shared")
+    _add(database, "ctp-main", MAIN_FRONT)
+    _add(database, "ctp-twice", BACKUP_FRONT)
+    _add(database, "ctp-twice", BACKUP_FRONT)
+    hub, config = _hub(hubs, database)
+    hub.running("ctp-main", BY_HAND_WITHIN_S)
+    eventually(lambda: "2 documents have this id" in hub.log(), BY_HAND_WITHIN_S, "a word of the two")
+    assert "the collection accounts has no unique index of id" in hub.log()
+    assert hub.worker("ctp-twice") is None
+    database.database.accounts.delete_one({"id": "ctp-twice"})
+    hub.running("ctp-twice", BY_HAND_WITHIN_S)
+    assert hub.stop() == 0
+    hubs.run(config)
+    with pytest.raises(DuplicateKeyError):
+        _add(database, "ctp-twice", BACKUP_FRONT)
