@@ -192,7 +192,7 @@ def test_two_hundred_clients_with_500_lines_a_second_are_cheap_and_miss_nothing(
         f"dropped {sum(c.dropped for c in clients)}"
     )
     assert not [listener.failure for listener in listeners if listener.failure]
-    assert lines / took_s > 300
+    assert lines / took_s > 250
     assert memory - memory_before < 300
     # Of every line each client has heard, or that it was left out, once it has read what waits for it.
     for client in clients[::10]:
