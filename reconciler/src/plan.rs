@@ -161,7 +161,7 @@ fn one(
     let due = verdict.due(&desired.policy, observed.watching_since, now.mono);
     let wake_at = due.into_iter().chain(crash_leaves).chain(reopens).filter(|at| *at > now.mono).min();
     let subscribed = match assignment {
-        Some(assignment) => assignment.subscriptions.get(id).map_or(0, BTreeSet::len),
+        Some(assignment) => assignment.subscriptions.get(id).map_or(0, |contracts| contracts.len()),
         None => wanted.map_or(0, |account| desired.contracts_of(account.kind).count()),
     };
     let fails = observed.fails.get(id);

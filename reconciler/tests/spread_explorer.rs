@@ -13,6 +13,7 @@ mod views;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use mdhub_reconciler::plan;
 use mdhub_spec::time::Now;
@@ -108,8 +109,8 @@ fn a_planner_that_gives_contracts_by_priority_alone_is_found_out() {
     let planner: Planner = |desired, observed, now| {
         let mut plan = plan::plan(desired, observed, now);
         if let Some(assignment) = &mut plan.assignment {
-            let all = desired.contracts.clone();
-            let canaries = desired.spread.canaries.clone();
+            let all = Arc::new(desired.contracts.clone());
+            let canaries = Arc::new(desired.spread.canaries.clone());
             let [main, sub] = spread::IDS.map(|id| id.parse().expect("a slug"));
             assignment.subscriptions = [(main, all), (sub, canaries)].into();
         }

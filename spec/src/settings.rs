@@ -373,6 +373,7 @@ mod tests {
             list: vec!["rb2701.SHFE".parse().expect("valid"), "m2705.DCE".parse().expect("valid")],
             files: vec![],
             exclude: vec!["m2705.DCE".parse().expect("valid")],
+            ..Contracts::default()
         };
         let all = contracts.resolve([("a.txt", "# night\nau2702.SHFE # gold\n\nrb2701.SHFE\n")]).expect("valid");
         let names: Vec<String> = all.iter().map(Contract::vt_symbol).collect();

@@ -7,7 +7,7 @@ use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, Incarnation};
 use mdhub_spec::time::Now;
 
-use super::assign::Assignment;
+use super::assign::{Assignment, InOrder};
 use super::health::Ward;
 use super::state::{Desired, DesiredAccount, Observed};
 use super::{backoff, verdict};
@@ -46,21 +46,57 @@ pub(super) fn routes(
             (exchange, if is_served { trusted } else { all.clone() })
         })
         .collect();
-    let served = |contract: &Contract| {
+    let mut placed: BTreeMap<&AccountId, Placed<'_>> =
+        sources.iter().map(|(id, _)| (*id, Placed::new(observed, assignment, id, is_up(id)))).collect();
+    let is_plain = assignment.is_none() && observed.fails.is_empty();
+    let mut served = |contract: &Contract| {
         let mut sources = trusted[&contract.exchange()].clone();
-        let fails = |id: &AccountId| observed.fails.get(id).is_some_and(|fails| fails.contains(contract));
-        if let Some(assignment) = assignment {
-            let is_to_have = |id: &AccountId| assignment.subscriptions.get(id).is_some_and(|s| s.contains(contract));
-            let has =
-                |id: &AccountId| observed.subscribed.get(id).is_some_and(|told| told.contracts.contains(contract));
-            sources.retain(|id| is_to_have(id) || has(id));
-            sources.sort_by_key(|id| (!is_up(id), fails(id), !assignment.is_given(id, contract)));
-        } else if !observed.fails.is_empty() {
-            sources.sort_by_key(|id| (!is_up(id), fails(id)));
+        if is_plain {
+            return sources;
         }
+        let ranks: BTreeMap<&AccountId, Option<Rank>> =
+            placed.iter_mut().map(|(id, placed)| (*id, placed.rank(contract))).collect();
+        let rank = |id: &AccountId| ranks.get(id).copied().flatten();
+        sources.retain(|id| rank(id).is_some());
+        sources.sort_by_key(rank);
         sources
     };
     desired.contracts.iter().map(|contract| (contract.clone(), served(contract))).collect()
+}
+
+/// Who comes first: the ready, of these who brings it, of these who is to have it.
+type Rank = (bool, bool, bool);
+
+/// One source, as contracts are looked up in their order.
+struct Placed<'a> {
+    is_up: bool,
+    is_spread: bool,
+    fails: InOrder<'a>,
+    /// What it has been told to have, what it is to have, and what of that others take over.
+    has: InOrder<'a>,
+    is_to_have: InOrder<'a>,
+    leaves: InOrder<'a>,
+}
+
+impl<'a> Placed<'a> {
+    fn new(observed: &'a Observed, assignment: Option<&'a Assignment>, id: &AccountId, is_up: bool) -> Self {
+        Self {
+            is_up,
+            is_spread: assignment.is_some(),
+            fails: InOrder::of(observed.fails.get(id)),
+            has: InOrder::of(observed.subscribed.get(id).map(|told| &*told.contracts)),
+            is_to_have: InOrder::of(assignment.and_then(|a| a.subscriptions.get(id)).map(|contracts| &**contracts)),
+            leaves: InOrder::of(assignment.and_then(|a| a.leaving.get(id))),
+        }
+    }
+
+    /// Its place among those that feed the contract; `None` where it does not.
+    fn rank(&mut self, contract: &Contract) -> Option<Rank> {
+        let (has, is_to_have) = (self.has.has(contract), self.is_to_have.has(contract));
+        let is_given = is_to_have && !self.leaves.has(contract);
+        let rank = (!self.is_up, self.fails.has(contract), self.is_spread && !is_given);
+        (!self.is_spread || has || is_to_have).then_some(rank)
+    }
 }
 
 /// The pipes that are still read though their writers are, or were, sick.

@@ -223,7 +223,7 @@ impl Control {
 pub(super) fn wanted(desired: &DesiredState, plan: &Plan, id: &AccountId) -> Option<Arc<BTreeSet<Contract>>> {
     match &plan.assignment {
         None => Some(desired.wanted.clone()),
-        Some(assignment) => assignment.subscriptions.get(id).map(|contracts| Arc::new(contracts.clone())),
+        Some(assignment) => assignment.subscriptions.get(id).cloned(),
     }
 }
 
