@@ -202,6 +202,8 @@ def forgotten() -> list[str]:
     known = {(ROOT / folder).resolve() for folders in BESIDE.values() for folder in folders} | {ROOT / "benches"}
     tracked = subprocess.run(["git", "ls-files", "*.rs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     targets = [Path(line) for line in tracked.splitlines() if re.search(r"(^|/)tests/([^/]+|[^/]+/main)\.rs$", line)]
+    # What stands in a crate's own sources is a unit test.
+    targets = [path for path in targets if "src" not in path.parts]
     packages = {(ROOT / path).resolve().parent for path in targets}
     packages = {path.parent.parent if path.name != "tests" else path.parent for path in packages}
     return sorted(str(path) for path in packages - known)
