@@ -6,8 +6,8 @@
 //! | `draft` | what a request may say of an account, and what comes of it |
 //! | `pasted` | what vnpy keeps for its gateways, read for a form |
 
-mod draft;
-mod pasted;
+pub(crate) mod draft;
+pub(crate) mod pasted;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
@@ -19,11 +19,11 @@ use mdhub_spec::account::{AccountId, AccountSettings, GatewayKind, MarketDataAcc
 use mdhub_spec::operation::Operation;
 use mdhub_spec::ports::{Event, StoreError};
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::Sources;
 use crate::actor::Actor;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 use draft::{Change, Draft};
 
 /// How often a lost race with another writer is run again.
@@ -41,21 +41,90 @@ pub(crate) fn routes() -> Router<Sources> {
 }
 
 /// An account, without its secrets.
-#[derive(Debug, Serialize)]
-struct Account {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Account {
+    /// Its name: lower-case letters, digits and inner hyphens.
+    #[schema(value_type = String)]
     id: AccountId,
+    /// `ctp` or `sopt`.
+    #[schema(value_type = Kind)]
     gateway: GatewayKind,
+    /// What its gateway needs beside the password.
+    #[schema(value_type = Settings)]
     settings: AccountSettings,
+    /// Whether it has a password; that never comes back.
     has_password: bool,
+    /// 1 is the primary, larger numbers stand by.
     priority: u32,
+    /// Whether it is in the pool.
     is_enabled: bool,
+    /// Held down by hand.
     suspended: bool,
+    /// Raised by every restart by hand.
     restart_generation: u64,
     /// The optimistic lock: also in the header `ETag`, for `If-Match`.
     generation: u64,
+    /// Free text.
     description: String,
+    /// Milliseconds since the epoch.
     created_at_ms: i64,
+    /// Milliseconds since the epoch.
     updated_at_ms: i64,
+}
+
+/// What a gateway needs beside its password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is documentation: `AccountSettings` is what is written")]
+pub(crate) struct Settings {
+    /// Login name at the broker.
+    user_id: String,
+    /// The broker's code.
+    broker_id: String,
+    /// Market-data fronts, each `tcp://HOST:PORT`.
+    md_address: Vec<String>,
+    /// Name of an entry of `libraries:` in the settings.
+    library: String,
+}
+
+/// Which vendor interface.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is documentation: `GatewayKind` is what is written")]
+pub(crate) enum Kind {
+    /// Futures and their options.
+    Ctp,
+    /// Options and ETFs of the stock exchanges.
+    Sopt,
+}
+
+/// Every account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Accounts {
+    /// By id.
+    items: Vec<Account>,
+    /// Rows that cannot be used.
+    set_aside: Vec<Aside>,
+}
+
+/// A row that cannot be used. What was last read of it stays in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Aside {
+    /// Its id, as it is written there.
+    id: String,
+    /// What is wrong with it.
+    why: String,
+}
+
+/// What was asked for, and is yet to reach the processes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Operated {
+    /// Whose.
+    #[schema(value_type = String)]
+    id: AccountId,
+    /// That the processes are to reach: `GET /api/gateways/{id}?wait_generation=` waits for it.
+    generation: u64,
+    /// Raised by every restart by hand.
+    restart_generation: u64,
 }
 
 impl From<MarketDataAccount> for Account {
@@ -126,18 +195,36 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 /// Every account, and the rows that cannot be used.
-async fn list(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/api/accounts", tag = "accounts", responses(
+    (status = 200, body = Accounts),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn list(State(sources): State<Sources>) -> Result<Json<Accounts>, Problem> {
     let loaded = sources.store.load().await?;
-    let items: Vec<Account> = loaded.accounts.into_iter().map(Account::from).collect();
-    let set_aside: Vec<Value> = loaded.set_aside.iter().map(|row| json!({"id": row.id, "why": row.why})).collect();
-    Ok(Json(json!({"items": items, "set_aside": set_aside})))
+    let items = loaded.accounts.into_iter().map(Account::from).collect();
+    let set_aside = loaded.set_aside.into_iter().map(|row| Aside { id: row.id, why: row.why }).collect();
+    Ok(Json(Accounts { items, set_aside }))
 }
 
-async fn one(State(sources): State<Sources>, Path(given): Path<String>) -> Result<Response, Problem> {
+/// One account.
+#[utoipa::path(get, path = "/api/accounts/{id}", tag = "accounts", params(("id" = String, Path)), responses(
+    (status = 200, body = Account, headers(("etag" = String, description = "its generation"))),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "its row cannot be used"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn one(State(sources): State<Sources>, Path(given): Path<String>) -> Result<Response, Problem> {
     Ok(answer(StatusCode::OK, sources.store.get(&id(&given)?).await?))
 }
 
-async fn create(
+/// Adds an account.
+#[utoipa::path(post, path = "/api/accounts", tag = "accounts", request_body = Draft, responses(
+    (status = 201, body = Account, headers(("location" = String), ("etag" = String))),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "the id is taken"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "a field is missing, wrong or unknown"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn create(
     State(sources): State<Sources>,
     Extension(actor): Extension<Actor>,
     body: Result<Json<Draft>, JsonRejection>,
@@ -154,7 +241,18 @@ async fn create(
     Ok(response)
 }
 
-async fn change(
+/// Changes what the document names; the rest stays. When `gateway`, `md_address` or `library` changes, the password must be given
+/// again.
+#[utoipa::path(put, path = "/api/accounts/{id}", tag = "accounts", request_body = Change,
+    params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "a generation, as a condition")), responses(
+    (status = 200, body = Account, headers(("etag" = String))),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "If-Match is not understood"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "somebody else wrote first, or it makes no sense now"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "a field is wrong or unknown, or the password is missing"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn change(
     State(sources): State<Sources>,
     Extension(actor): Extension<Actor>,
     Path(given): Path<String>,
@@ -172,7 +270,17 @@ async fn change(
     Ok(answer(StatusCode::OK, stored))
 }
 
-async fn remove(
+/// Deletes an account; its gateway ends.
+#[utoipa::path(delete, path = "/api/accounts/{id}", tag = "accounts",
+    params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "a generation, as a condition")), responses(
+    (status = 204),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "If-Match is not understood"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "somebody else wrote first"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "its row cannot be used"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn remove(
     State(sources): State<Sources>,
     Extension(actor): Extension<Actor>,
     Path(given): Path<String>,
@@ -190,7 +298,17 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn start(
+/// Starts an account that is held down.
+#[utoipa::path(post, path = "/api/accounts/{id}/start", tag = "accounts",
+    params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "a generation, as a condition")), responses(
+    (status = 202, body = Operated),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "If-Match is not understood"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "it makes no sense now, or somebody else wrote first"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "its row cannot be used"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn start(
     sources: State<Sources>,
     actor: Extension<Actor>,
     given: Path<String>,
@@ -199,7 +317,17 @@ async fn start(
     operate(sources, actor, given, headers, Operation::Start).await
 }
 
-async fn stop(
+/// Holds an account down by hand.
+#[utoipa::path(post, path = "/api/accounts/{id}/stop", tag = "accounts",
+    params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "a generation, as a condition")), responses(
+    (status = 202, body = Operated),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "If-Match is not understood"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "it makes no sense now, or somebody else wrote first"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "its row cannot be used"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn stop(
     sources: State<Sources>,
     actor: Extension<Actor>,
     given: Path<String>,
@@ -208,7 +336,17 @@ async fn stop(
     operate(sources, actor, given, headers, Operation::Stop).await
 }
 
-async fn restart(
+/// Ends its process, and starts a new one.
+#[utoipa::path(post, path = "/api/accounts/{id}/restart", tag = "accounts",
+    params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "a generation, as a condition")), responses(
+    (status = 202, body = Operated),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "If-Match is not understood"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "it makes no sense now, or somebody else wrote first"),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "its row cannot be used"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn restart(
     sources: State<Sources>,
     actor: Extension<Actor>,
     given: Path<String>,
@@ -236,12 +374,17 @@ async fn operate(
     if before.is_some() {
         note(&sources, &actor, Some(&id), operation.reason(), &format!("{} by hand", operation.reason())).await;
     }
-    let body = json!({"id": id, "generation": stored.generation, "restart_generation": stored.restart_generation});
-    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+    let (generation, restart_generation) = (stored.generation, stored.restart_generation);
+    Ok((StatusCode::ACCEPTED, Json(Operated { id, generation, restart_generation })).into_response())
 }
 
 /// Says that there are to be no accounts, where there are none.
-async fn confirm_empty(
+#[utoipa::path(post, path = "/api/accounts/confirm-empty", tag = "accounts", responses(
+    (status = 204),
+    (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "there are accounts"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn confirm_empty(
     State(sources): State<Sources>,
     Extension(actor): Extension<Actor>,
 ) -> Result<StatusCode, Problem> {

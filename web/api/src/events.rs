@@ -7,11 +7,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::ports::Event;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Sources;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 
 /// Events that are looked through.
 const READ_MAX: u32 = 1_000;
@@ -24,21 +24,53 @@ pub(crate) fn routes() -> Router<Sources> {
 }
 
 /// Which ones.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    /// At most so many, 1 to 500.
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<usize>,
     /// Only those of this account.
+    #[param(value_type = Option<String>)]
     account: Option<AccountId>,
     /// Only those before this instant, milliseconds since the epoch.
     before_ms: Option<i64>,
 }
 
-async fn list(
+/// Events, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Events {
+    items: Vec<Happened>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct Happened {
+    /// Milliseconds since the epoch.
+    at_ms: i64,
+    /// Which account it is about, if one.
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountId>,
+    /// Who did it: a user's name, `cli`, or `hub`.
+    actor: String,
+    /// One word for machines.
+    reason: String,
+    /// One sentence for people.
+    message: String,
+}
+
+/// What happened, newest first: operator actions, failovers, conditions that changed.
+#[utoipa::path(get, path = "/api/events", tag = "hub", params(Wanted), responses(
+    (status = 200, body = Events),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "a parameter is wrong or unknown"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the database is away"),
+))]
+pub(crate) async fn list(
     State(sources): State<Sources>,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Events>, Problem> {
     let refused = |e: QueryRejection| Problem::new(StatusCode::BAD_REQUEST, e.body_text());
     let Query(Wanted { limit, account, before_ms }) = wanted.map_err(refused)?;
     let limit = limit.unwrap_or(LIMIT);
@@ -51,6 +83,6 @@ async fn list(
             && before_ms.is_none_or(|before| event.at_ms < before)
     };
     let events = sources.store.events(READ_MAX).await?;
-    let items: Vec<Event> = events.into_iter().filter(fits).take(limit).collect();
-    Ok(Json(json!({"items": items})))
+    let shown = |Event { at_ms, account, actor, reason, message }| Happened { at_ms, account, actor, reason, message };
+    Ok(Json(Events { items: events.into_iter().filter(fits).take(limit).map(shown).collect() }))
 }

@@ -1,5 +1,6 @@
 //! What the feed tells when it is asked: who is connected, which ticks were rejected, and which were published lately.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,15 +17,16 @@ use mdhub_spec::plane::{PeerStatus, QuarantineReport, Quarantined, SourceSlot};
 use mdhub_spec::raw_tick::{RawTick, text};
 use mdhub_spec::settings::{Rule, Token};
 use mdhub_spec::time::NS_PER_MS;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Sources;
 use crate::actor::Client;
 use crate::guard::{self, Guard};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 
 /// Rejected ticks of one answer: at most, and unless asked otherwise.
 const REJECTED_MAX: usize = 500;
@@ -132,37 +134,134 @@ fn within(limit: Option<usize>, usual: usize, most: usize) -> Result<usize, Prob
     Err(bad(format!("limit: {limit} is not allowed: 1 to {most}")))
 }
 
+/// Subscribers of the tick socket.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Subscribers {
+    items: Vec<Subscriber>,
+}
+
+/// One connection to the tick socket.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Subscriber {
+    /// Where it comes from.
+    #[schema(value_type = String)]
+    address: SocketAddr,
+    /// The name of its token; null when it gave none.
+    token: Option<String>,
+    /// How long it is connected, milliseconds.
+    connected_ms: u64,
+    /// How long ago it was last heard or took something, milliseconds.
+    idle_ms: u64,
+    /// Different prefixes that it subscribed.
+    subscriptions: usize,
+    /// Ticks put into its buffer, snapshots included.
+    delivered: u64,
+    /// Ticks dropped for it.
+    dropped: u64,
+    /// Bytes that wait for it.
+    waiting_bytes: usize,
+}
+
+impl From<PeerStatus> for Subscriber {
+    fn from(peer: PeerStatus) -> Self {
+        Self {
+            address: peer.address,
+            token: peer.token.as_deref().map(str::to_owned),
+            connected_ms: peer.connected_ms,
+            idle_ms: peer.idle_ms,
+            subscriptions: peer.subscriptions,
+            delivered: peer.delivered,
+            dropped: peer.dropped,
+            waiting_bytes: peer.waiting_bytes,
+        }
+    }
+}
+
 /// Who subscribes, what was sent, what waits.
-async fn subscribers(State(sources): State<Sources>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/api/subscribers", tag = "ticks", responses(
+    (status = 200, body = Subscribers),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the feed does not answer"),
+))]
+pub(crate) async fn subscribers(State(sources): State<Sources>) -> Result<Json<Subscribers>, Problem> {
     let peers = sources.feed.peers().await.ok_or_else(no_answer)?;
-    let items: Vec<Value> = peers
-        .iter()
-        .map(|peer| {
-            json!({
-                "address": peer.address, "token": peer.token.as_deref(), "connected_ms": peer.connected_ms,
-                "idle_ms": peer.idle_ms, "subscriptions": peer.subscriptions, "delivered": peer.delivered,
-                "dropped": peer.dropped, "waiting_bytes": peer.waiting_bytes,
-            })
-        })
-        .collect();
-    Ok(Json(json!({"items": items})))
+    Ok(Json(Subscribers { items: peers.into_iter().map(Subscriber::from).collect() }))
 }
 
 /// Which rejected ticks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Rejected {
+#[into_params(parameter_in = Query)]
+pub(crate) struct Rejected {
+    /// Only those that this rule rejected.
+    #[param(value_type = Option<String>)]
     rule: Option<Rule>,
+    /// Only those of this account.
+    #[param(value_type = Option<String>)]
     source: Option<AccountId>,
+    /// Only those of this contract.
+    #[param(value_type = Option<String>)]
     vt_symbol: Option<Contract>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<usize>,
 }
 
+/// Ticks that were rejected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Quarantine {
+    /// Newest first.
+    items: Vec<RejectedTick>,
+    /// Ticks that are kept now, whatever was asked for.
+    kept: usize,
+    /// Ticks ever rejected since the hub started.
+    total: u64,
+    /// The contracts with the most of them.
+    by_contract: Vec<RejectedOf>,
+}
+
+/// A tick that was rejected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RejectedTick {
+    /// By which rule.
+    #[schema(value_type = String)]
+    rule: Rule,
+    /// Who brought it; null where the account is gone.
+    #[schema(value_type = Option<String>)]
+    source: Option<AccountId>,
+    /// Of which contract; null when nobody asked for it.
+    #[schema(value_type = Option<String>)]
+    vt_symbol: Option<Contract>,
+    /// Why, with the values that were compared.
+    reason: String,
+    /// When it was read, milliseconds since the epoch.
+    read_at_ms: u64,
+    /// Its exchange time, milliseconds since the epoch, where it has one.
+    exchange_time_ms: Option<i64>,
+    /// The vendor's record.
+    raw: Value,
+}
+
+/// How many were rejected of a contract.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RejectedOf {
+    /// Which.
+    #[schema(value_type = String)]
+    vt_symbol: Contract,
+    /// How many, since the hub started.
+    count: u64,
+}
+
 /// Ticks that were rejected, why, and as the vendor wrote them.
-async fn quarantine(
+#[utoipa::path(get, path = "/api/quarantine", tag = "ticks", params(Rejected), responses(
+    (status = 200, body = Quarantine),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "a parameter is wrong or unknown"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is no source of that name"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the feed does not answer"),
+))]
+pub(crate) async fn quarantine(
     State(sources): State<Sources>,
     wanted: Result<Query<Rejected>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Quarantine>, Problem> {
     let Rejected { rule, source, vt_symbol, limit } = asked(wanted)?;
     let limit = within(limit, REJECTED, REJECTED_MAX)?;
     let slot = match source {
@@ -173,17 +272,22 @@ async fn quarantine(
         None => None,
     };
     let report = sources.feed.quarantine(rule, slot, vt_symbol, limit).await.ok_or_else(no_answer)?;
-    let items: Vec<Value> = report.ticks.iter().map(|tick| rejected(tick, &*sources.feed)).collect();
-    let by_contract: Vec<Value> =
-        report.by_contract.iter().map(|(contract, count)| json!({"vt_symbol": contract, "count": count})).collect();
-    Ok(Json(json!({"items": items, "kept": report.kept, "total": report.total, "by_contract": by_contract})))
+    let items = report.ticks.iter().map(|tick| rejected(tick, &*sources.feed)).collect();
+    let by_contract =
+        report.by_contract.into_iter().map(|(vt_symbol, count)| RejectedOf { vt_symbol, count }).collect();
+    Ok(Json(Quarantine { items, kept: report.kept, total: report.total, by_contract }))
 }
 
-fn rejected(tick: &Quarantined, feed: &dyn Feed) -> Value {
-    json!({
-        "rule": tick.rule, "source": feed.account(tick.source), "vt_symbol": tick.contract, "reason": tick.reason,
-        "read_at_ms": tick.read_wall_ns / NS_PER_MS, "exchange_time_ms": tick.exchange_time_ms, "raw": raw(&tick.raw),
-    })
+fn rejected(tick: &Quarantined, feed: &dyn Feed) -> RejectedTick {
+    RejectedTick {
+        rule: tick.rule,
+        source: feed.account(tick.source),
+        vt_symbol: tick.contract.clone(),
+        reason: tick.reason.clone(),
+        read_at_ms: tick.read_wall_ns / NS_PER_MS,
+        exchange_time_ms: tick.exchange_time_ms,
+        raw: raw(&tick.raw),
+    }
 }
 
 /// A record as the vendor wrote it.
@@ -209,27 +313,46 @@ fn raw(raw: &RawTick) -> Value {
 }
 
 /// From where on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct After {
-    /// A decimal number; the present one where it is left out.
+#[into_params(parameter_in = Query)]
+pub(crate) struct After {
+    /// That `after_seq` is of; the present one where it is left out.
     epoch: Option<u64>,
+    /// Those with a greater `seq`.
     after_seq: Option<u64>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 1000)]
     limit: Option<usize>,
 }
 
+/// Ticks that were published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ticks {
+    /// In the order of their `seq`, without a gap; the fields of a tick's payload.
+    items: Vec<Value>,
+}
+
 /// The last ticks of a contract, to fill a gap.
-async fn ticks(
+#[utoipa::path(get, path = "/api/ticks/{vt_symbol}", tag = "ticks", params(("vt_symbol" = String, Path), After),
+    security(("session" = []), ("basic" = []), ("token" = [])), responses(
+    (status = 200, body = Ticks),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "the contract or a parameter is wrong"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "no tick of it was published"),
+    (status = 410, body = ProblemDetails, content_type = "application/problem+json", description = "of another epoch, or no longer there: with the present epoch and oldest_seq"),
+    (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the feed does not answer"),
+))]
+pub(crate) async fn ticks(
     State(sources): State<Sources>,
     Path(vt_symbol): Path<String>,
     wanted: Result<Query<After>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Ticks>, Problem> {
     let After { epoch, after_seq, limit } = asked(wanted)?;
     let limit = within(limit, TICKS_MAX, TICKS_MAX)?;
     let contract: Contract = vt_symbol.parse().map_err(|e: mdhub_spec::contract::ContractError| bad(e.to_string()))?;
     let found = sources.feed.recent(contract.vt_symbol(), epoch, after_seq.unwrap_or_default(), limit).await;
     match found.ok_or_else(no_answer)? {
-        Recent::Ticks(items) => Ok(Json(json!({"items": items}))),
+        Recent::Ticks(items) => Ok(Json(Ticks { items })),
         Recent::Gone { epoch, oldest_seq } => {
             let why = "it is of another epoch, or what comes after after_seq has left the log";
             Err(Problem::new(StatusCode::GONE, why).with("epoch", epoch.to_string()).with("oldest_seq", oldest_seq))

@@ -1,5 +1,7 @@
 //! What every account is at.
 
+pub(crate) mod shape;
+
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -7,9 +9,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use crate::Sources;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
+use shape::{Gateway, Gateways};
 
 /// A change that has not reached the processes by then is not waited for any longer.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -18,8 +22,9 @@ pub(crate) fn routes() -> Router<Sources> {
     Router::new().route("/gateways", get(list)).route("/gateways/{id}", get(one))
 }
 
-/// Every account: `{"items": [...]}`, by id.
-async fn list(State(sources): State<Sources>) -> Json<Value> {
+/// What every account is at.
+#[utoipa::path(get, path = "/api/gateways", tag = "gateways", responses((status = 200, body = Gateways)))]
+pub(crate) async fn list(State(sources): State<Sources>) -> Json<Value> {
     let document = sources.status.borrow().clone();
     let known = document["accounts"].as_object();
     let items: Vec<Value> = known.into_iter().flatten().map(|(id, of)| shown(&sources, id, of)).collect();
@@ -27,15 +32,21 @@ async fn list(State(sources): State<Sources>) -> Json<Value> {
 }
 
 /// What may be asked of one account.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wait {
     /// Waits until this generation has reached the processes, for 20 s at most; the answer says which has.
     wait_generation: Option<u64>,
 }
 
-/// One account.
-async fn one(
+/// What one account is at.
+#[utoipa::path(get, path = "/api/gateways/{id}", tag = "gateways", params(("id" = String, Path), Wait), responses(
+    (status = 200, body = Gateway),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "a parameter is wrong or unknown"),
+    (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "there is none of that id"),
+))]
+pub(crate) async fn one(
     State(sources): State<Sources>,
     Path(id): Path<String>,
     Query(Wait { wait_generation }): Query<Wait>,

@@ -8,6 +8,7 @@
 //! | `GET /api/accounts`, `POST`, `GET /api/accounts/{id}`, `PUT`, `DELETE`, `POST .../start`, `stop`, `restart` | desired state |
 //! | `POST /api/accounts/parse`, `POST /api/accounts/confirm-empty` | reads vnpy's files; confirms that there are to be no accounts |
 //! | `GET /api/events` | what happened |
+//! | `GET /api/openapi.json`, `GET /docs` | all of this as a document, and Swagger UI; open to everybody |
 //! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
 //! | `GET /api/ticks/{vt_symbol}` | the last ticks, to fill a gap; also for whoever has a publish token |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
@@ -28,6 +29,7 @@
 //! | `feed` | what the feed tells when it is asked |
 //! | `gateways` | what every account is at |
 //! | `live` | what changes, as it changes |
+//! | `openapi` | the API's document |
 //! | `logs` | the log's newest lines |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
@@ -43,6 +45,7 @@ mod health;
 mod limited;
 mod live;
 mod logs;
+mod openapi;
 pub mod password;
 mod problem;
 mod session;
@@ -178,6 +181,7 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let live = live::routes().layer(Extension(live.clone())).layer(middleware::from_fn_with_state(guard, guard::admit));
     Router::new()
         .merge(health::routes())
+        .merge(openapi::routes())
         .merge(live)
         .nest("/api", api)
         .fallback(nothing_there)

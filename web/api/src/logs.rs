@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Sources;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 pub(crate) use filter::LogFilter;
 
 /// Lines in one answer, unless asked otherwise, and at most.
@@ -149,7 +149,10 @@ pub(crate) struct LogPage {
 }
 
 /// The newest lines of the log. Passwords are not in it; what one place says again and again is one line with its count.
-#[utoipa::path(get, path = "/api/logs", tag = "hub", params(Wanted), responses((status = 200, body = LogPage)))]
+#[utoipa::path(get, path = "/api/logs", tag = "hub", params(Wanted), responses(
+    (status = 200, body = LogPage),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "a parameter is wrong or unknown"),
+))]
 pub(crate) async fn list(State(sources): State<Sources>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
     let limit = wanted.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {

@@ -28,7 +28,7 @@ use crate::{Clock, Sources, door};
 use ledger::{Digest, Ledger, Lifetimes, Open};
 
 /// The cookie's name.
-const COOKIE: &str = "mdhub_session";
+pub(crate) const COOKIE: &str = "mdhub_session";
 /// Random bytes of an id.
 const ID_BYTES: usize = 32;
 /// Cookies of that name that are tried: another hub on another port of the same host has cookies of the same name.

@@ -7,6 +7,7 @@ use mdhub_spec::account::{
 use mdhub_spec::operation::Operation;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
@@ -25,15 +26,26 @@ impl<'de> Deserialize<'de> for Password {
 }
 
 /// A new account.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
+    /// Its name: lower-case letters, digits and inner hyphens.
+    #[schema(value_type = String)]
     id: AccountId,
+    /// `ctp` or `sopt`.
+    #[schema(value_type = super::Kind)]
     gateway: GatewayKind,
+    /// What its gateway needs beside the password.
+    #[schema(value_type = super::Settings)]
     settings: AccountSettings,
+    /// Sealed before it is stored; it never comes back.
+    #[schema(value_type = Option<String>, write_only)]
     password: Option<Password>,
+    /// 1, the primary, unless said otherwise.
     priority: Option<u32>,
+    /// True unless said otherwise.
     is_enabled: Option<bool>,
+    /// Free text.
     description: Option<String>,
 }
 
@@ -59,18 +71,31 @@ impl Draft {
 
 /// What is to be otherwise; what is left out stays. A whole account, as it was read, is understood too: what only the hub
 /// writes must be what it was then.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Change {
+pub(crate) struct Change {
+    /// As it is: a name is for good.
+    #[schema(value_type = Option<String>)]
     id: Option<AccountId>,
+    /// `ctp` or `sopt`.
+    #[schema(value_type = Option<super::Kind>)]
     gateway: Option<GatewayKind>,
+    /// Those that are to be otherwise.
     settings: Option<SettingsChange>,
+    /// Another password.
+    #[schema(value_type = Option<String>, write_only)]
     password: Option<Password>,
+    /// 1 is the primary, larger numbers stand by.
     priority: Option<u32>,
+    /// Whether it is in the pool. Out of it, what was held down by hand is forgotten.
     is_enabled: Option<bool>,
+    /// Free text.
     description: Option<String>,
+    /// The one that was read: a condition.
     generation: Option<u64>,
+    /// As it is: start and stop change it.
     suspended: Option<bool>,
+    /// As it is: restart raises it.
     restart_generation: Option<u64>,
     #[serde(rename = "has_password")]
     _has_password: Option<bool>,
@@ -80,12 +105,18 @@ pub(super) struct Change {
     _updated_at_ms: Option<i64>,
 }
 
-#[derive(Deserialize)]
+/// Settings that are to be otherwise.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SettingsChange {
+pub(crate) struct SettingsChange {
+    /// Login name at the broker.
     user_id: Option<String>,
+    /// The broker's code.
     broker_id: Option<String>,
+    /// Market-data fronts, each `tcp://HOST:PORT`; one may stand without a list.
+    #[schema(value_type = Option<Vec<String>>)]
     md_address: Option<OneOrMany>,
+    /// Name of an entry of `libraries:` in the settings.
     library: Option<String>,
 }
 

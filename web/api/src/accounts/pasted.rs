@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use mdhub_spec::account::document::AccountDocument;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 
 /// Keys that are understood, or that are about trading and so read over.
 const KNOWN: [&str; 24] = [
@@ -35,23 +37,58 @@ const KNOWN: [&str; 24] = [
     "product_name",
 ];
 
-/// The account that a pasted text describes, without its password, and the keys that nobody knows.
-pub(super) async fn parse(text: String) -> Result<Json<Value>, Problem> {
+/// What a pasted text describes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pasted {
+    /// What it says of an account.
+    account: PastedAccount,
+    /// Keys that nobody knows.
+    unknown_keys: Vec<String>,
+}
+
+/// An account as far as a text describes it, without its password.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PastedAccount {
+    /// Where the text has one.
+    id: Option<String>,
+    /// `ctp` or `sopt`, where it can be told.
+    gateway: Option<&'static str>,
+    /// For the form.
+    settings: PastedSettings,
+    /// Whether there is a password in it. It stays here.
+    has_password: bool,
+}
+
+/// Settings as far as a text describes them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PastedSettings {
+    user_id: String,
+    broker_id: String,
+    md_address: Vec<String>,
+    library: Option<String>,
+}
+
+/// The account that a pasted text describes: what vnpy keeps for a gateway, or an account's document. Nothing is written.
+#[utoipa::path(post, path = "/api/accounts/parse", tag = "accounts", request_body(content = String, content_type = "application/json"),
+    responses(
+    (status = 200, body = Pasted),
+    (status = 422, body = ProblemDetails, content_type = "application/problem+json", description = "it describes no account"),
+))]
+pub(crate) async fn parse(text: String) -> Result<Json<Pasted>, Problem> {
     let document = AccountDocument::parse(&text)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let value: Value = serde_json::from_str(&text).unwrap_or_default();
     let named = ["gateway_class", "gateway_name"].iter().filter_map(|key| value["gateway"][key].as_str());
     let gateway = document.gateway.map(|kind| kind.as_str()).or_else(|| named.filter_map(kind).next());
-    let account = json!({
-        "id": document.id,
-        "gateway": gateway,
-        "settings": {
-            "user_id": document.user_id, "broker_id": document.broker_id, "md_address": document.md_address,
-            "library": document.library.as_deref().or(gateway),
-        },
-        "has_password": !document.password.is_empty(),
-    });
-    Ok(Json(json!({"account": account, "unknown_keys": unknown(&value)})))
+    let settings = PastedSettings {
+        user_id: document.user_id,
+        broker_id: document.broker_id,
+        md_address: document.md_address.into_iter().map(String::from).collect(),
+        library: document.library.or(gateway.map(str::to_owned)),
+    };
+    let (id, has_password) = (document.id.map(String::from), !document.password.is_empty());
+    let account = PastedAccount { id, gateway, settings, has_password };
+    Ok(Json(Pasted { account, unknown_keys: unknown(&value) }))
 }
 
 /// The kind that a name of vnpy's speaks of.
@@ -70,6 +107,8 @@ fn unknown(value: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[tokio::test]
@@ -79,6 +118,7 @@ mod tests {
         let wrapped = format!(r#"{{"connect_setting": {bare}, "gateway": {{"gateway_class": "SoptGateway"}}}}"#);
         for (text, gateway) in [(bare, Value::Null), (&wrapped, "sopt".into())] {
             let Json(read) = parse(text.to_owned()).await.expect("understood");
+            let read = json!(read);
             assert_eq!(read["unknown_keys"], json!(["颜色"]));
             assert_eq!(read["account"]["gateway"], gateway);
             assert_eq!(read["account"]["settings"]["md_address"], json!(["tcp://a:1"]));
