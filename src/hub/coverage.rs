@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::AccountId;
+use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{SourceMask, SourceSlot};
 use mdhub_spec::process::Incarnation;
@@ -18,6 +18,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) incarnation: Incarnation,
     pub(crate) slot: SourceSlot,
+    /// Of the contracts it has those that this kind carries.
+    pub(crate) kind: GatewayKind,
     pub(crate) contracts: &'a BTreeSet<Contract>,
 }
 
@@ -52,6 +54,12 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 pub(crate) struct Coverage(BTreeMap<(Incarnation, Contract), (AccountId, Lack)>);
 
+impl Holder<'_> {
+    fn has(&self, contract: &Contract) -> bool {
+        self.kind.serves(contract.exchange()) && self.contracts.contains(contract)
+    }
+}
+
 impl Coverage {
     /// Looks at what was brought since the last look. Silence counts from `silence_ms` on.
     pub(crate) fn look<'a>(
@@ -62,12 +70,12 @@ impl Coverage {
         now: Mono,
     ) -> Found {
         let holds = |(incarnation, contract): &(Incarnation, Contract)| {
-            holders.iter().any(|h| h.incarnation == *incarnation && h.contracts.contains(contract))
+            holders.iter().any(|h| h.incarnation == *incarnation && h.has(contract))
         };
         self.0.retain(|lacking, _| holds(lacking));
         let mut found = Found::default();
         for (contract, sources) in brought.filter(|(_, sources)| !sources.is_empty()) {
-            for holder in holders.iter().filter(|h| h.contracts.contains(contract)) {
+            for holder in holders.iter().filter(|h| h.has(contract)) {
                 let key = (holder.incarnation, contract.clone());
                 if sources.contains(holder.slot) {
                     self.0.remove(&key);
@@ -134,6 +142,7 @@ mod tests {
     struct Desk {
         coverage: Coverage,
         ids: [AccountId; 2],
+        kinds: [GatewayKind; 2],
         contracts: BTreeSet<Contract>,
         lives: [u64; 2],
         seconds: u64,
@@ -142,7 +151,8 @@ mod tests {
     impl Desk {
         fn new() -> Self {
             let contracts = BTreeSet::from([contract("au2702.SHFE"), contract("rb2701.SHFE")]);
-            Self { coverage: Coverage::default(), ids: [id("a"), id("b")], contracts, lives: [1, 2], seconds: 0 }
+            let kinds = [GatewayKind::Ctp; 2];
+            Self { coverage: Coverage::default(), ids: [id("a"), id("b")], kinds, contracts, lives: [1, 2], seconds: 0 }
         }
 
         fn look(&mut self, rb: &[u8], au: &[u8]) -> Found {
@@ -152,6 +162,7 @@ mod tests {
                     account: &self.ids[usize::from(slot)],
                     incarnation: life(self.lives[usize::from(slot)]),
                     slot: SourceSlot::new(slot).expect("a slot"),
+                    kind: self.kinds[usize::from(slot)],
                     contracts: &self.contracts,
                 })
                 .collect();
@@ -187,6 +198,15 @@ mod tests {
             // One tick in five minutes, then no more.
             let au: &[u8] = if look == 0 || look == 59 { &[0] } else { &[] };
             assert_eq!(desk.look(&[0, 1], au), Found::default());
+        }
+    }
+
+    #[test]
+    fn a_source_of_another_kind_lacks_nothing() {
+        let mut desk = Desk::new();
+        desk.kinds[1] = GatewayKind::Sopt;
+        for _ in 0..30 {
+            assert_eq!(desk.look(&[0], &[0]), Found::default());
         }
     }
 

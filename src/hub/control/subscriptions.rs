@@ -162,6 +162,7 @@ impl Control {
     fn covered(&self, brought: &BTreeMap<Contract, SourceMask>, silence_ms: u64, now: Mono) {
         let views = self.manager.observe();
         let mut state = self.state();
+        let Some(desired) = state.desired.clone() else { return };
         let State { coverage, subscribed, slots, .. } = &mut *state;
         let ready = |id: &AccountId, told: &Subscribed| {
             let process = views.get(id).and_then(|view| view.process.as_ref());
@@ -171,8 +172,8 @@ impl Control {
             .iter()
             .filter(|(id, told)| ready(id, told))
             .filter_map(|(account, told)| {
-                let slot = slots.get(account)?;
-                Some(Holder { account, incarnation: told.incarnation, slot, contracts: &told.contracts })
+                let (slot, kind) = (slots.get(account)?, desired.accounts.get(account)?.gateway);
+                Some(Holder { account, incarnation: told.incarnation, slot, kind, contracts: &told.contracts })
             })
             .collect();
         let brought = brought.iter().map(|(contract, sources)| (contract, *sources));
