@@ -329,6 +329,15 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl MarketDataAccount {
+    /// Whether, were the account as `wanted`, its password would be sent to somebody else, or by other code. Then it must be
+    /// given again, so that nobody can have it sent elsewhere who does not know it.
+    #[must_use]
+    pub fn would_send_elsewhere(&self, wanted: &Self) -> bool {
+        self.gateway != wanted.gateway
+            || self.settings.md_address != wanted.settings.md_address
+            || self.settings.library != wanted.settings.library
+    }
+
     /// Checks every field.
     ///
     /// # Errors

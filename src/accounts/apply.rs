@@ -77,16 +77,7 @@ impl Manifest {
                 "account {id}: generation {expected} was expected, {found} is there (0: there is none); read it again"
             ));
         }
-        if let (Some(old), None) = (before, &self.password) {
-            let goes_elsewhere =
-                old.settings.md_address != self.settings.md_address || old.settings.library != self.settings.library;
-            if goes_elsewhere && !old.password.is_empty() {
-                return Err(format!(
-                    "account {id}: md_address or library changes: its password must be given again, so that nobody can \
-                     have it sent elsewhere who does not know it"
-                ));
-            }
-        }
+        let is_silent = self.password.is_none();
         let password = match (self.password, before) {
             (Some(given), _) => given.0,
             (None, before) => before.map(|old| old.password.clone()).unwrap_or_default(),
@@ -105,6 +96,13 @@ impl Manifest {
             updated_at_ms: before.map_or(0, |old| old.updated_at_ms),
             id,
         };
+        if before.is_some_and(|old| is_silent && !old.password.is_empty() && old.would_send_elsewhere(&wanted)) {
+            return Err(format!(
+                "account {}: gateway, md_address or library changes: its password must be given again, so that nobody can \
+                 have it sent elsewhere who does not know it",
+                wanted.id
+            ));
+        }
         wanted.check().map_err(|e| format!("account {}: {e}", wanted.id))?;
         Ok(wanted)
     }

@@ -149,7 +149,7 @@ impl Change {
         if let Some(settings) = &self.settings {
             settings.apply(&mut wanted.settings)?;
         }
-        if self.password.is_none() && goes_elsewhere(before, &wanted) && !before.password.is_empty() {
+        if self.password.is_none() && before.would_send_elsewhere(&wanted) && !before.password.is_empty() {
             let message = "gateway, md_address or library changes: it must be given again, so that nobody can have it sent \
                            elsewhere who does not know it";
             return Err(invalid("password", message));
@@ -191,13 +191,6 @@ impl SettingsChange {
         }
         Ok(())
     }
-}
-
-/// Whether the password would be sent to somebody else, or by other code.
-fn goes_elsewhere(before: &MarketDataAccount, wanted: &MarketDataAccount) -> bool {
-    before.gateway != wanted.gateway
-        || before.settings.md_address != wanted.settings.md_address
-        || before.settings.library != wanted.settings.library
 }
 
 fn checked(account: MarketDataAccount) -> Result<MarketDataAccount, Problem> {
