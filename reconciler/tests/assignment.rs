@@ -243,6 +243,16 @@ fn a_source_carries_no_more_than_it_may_and_what_has_no_room_is_named() {
 }
 
 #[test]
+fn without_a_source_nothing_lacks_room() {
+    let mut scenario = three();
+    scenario.desired.accounts.clear();
+    assert!(scenario.assignment().homeless.is_empty());
+    let mut scenario = three();
+    scenario.desired.accounts.values_mut().for_each(|account| account.suspended = true);
+    assert!(scenario.assignment().homeless.is_empty());
+}
+
+#[test]
 fn a_new_process_is_believed_for_a_while_and_then_its_contracts_go_elsewhere() {
     let connecting = |started_ms: u64| {
         let front = FrontState::Connected;

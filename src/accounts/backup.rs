@@ -10,7 +10,7 @@ use mdhub_store::archive;
 
 use super::note;
 use crate::data_dir::DataDir;
-use crate::{Failure, say};
+use crate::{Failure, complain, say};
 
 /// # Errors
 /// Why there is no backup, or not a whole one.
@@ -56,6 +56,13 @@ async fn write(
     mut made: &File,
 ) -> Result<(&'static str, &'static str, Vec<SetAside>), Failure> {
     if store.copy_to(draft).await.map_err(|e| e.to_string())? {
+        for row in store.load().await.map_err(|e| e.to_string())?.set_aside {
+            complain(format_args!(
+                "account {}: its row cannot be used ({}), and is copied as it is: a password that was written there by hand \
+                 stands in the copy in plain text",
+                row.id, row.why
+            ));
+        }
         let back = "stop the hub, put the file in the database's place, start the hub";
         return Ok(("a copy of the whole database", back, Vec::new()));
     }
@@ -74,7 +81,8 @@ pub(crate) async fn restore(data: &DataDir, store: &dyn AccountStore, file: &Pat
         io::ErrorKind::InvalidData => {
             format!("{shown}: it is no text: a copy of a SQLite database is put in its place, the hub being stopped")
         }
-        _ => format!("{shown}: {e}"),
+        io::ErrorKind::NotFound => format!("{shown}: there is no such file; nothing was changed"),
+        _ => format!("{shown}: {e}; nothing was changed"),
     })?;
     for account in archive::open(&data.sealing_key()?, &text).map_err(|e| format!("{shown}: {e}"))? {
         let id = account.id.clone();

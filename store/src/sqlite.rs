@@ -44,8 +44,11 @@ impl SqliteStore {
         let (link, kept) = Link::create(&path).await?;
         let store = Self { key, link: Mutex::new(link), watch: Mutex::new(Link::new(&path)) };
         store.load().await?;
-        if let Some(kept) = kept {
-            store.seal_copy(&kept).await?;
+        for kept in kept {
+            // Of an earlier start too, that had the wrong key or was ended before it came to this.
+            if let Err(error) = store.seal_copy(&kept).await {
+                tracing::warn!(copy = %kept.display(), %error, "a plain-text password may stand in this copy of the database");
+            }
         }
         store.prune_events().await?;
         Ok(store)

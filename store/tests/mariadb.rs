@@ -139,19 +139,23 @@ async fn a_wrong_password_and_a_user_without_rights_are_named_without_it() {
 
 #[tokio::test]
 async fn a_plain_password_is_sealed_by_the_read_that_finds_it_whatever_the_tables_character_set() {
-    let Some(hub) = Hub::new().await else { return };
-    let store = hub.open().await;
-    hub.sql("ALTER TABLE accounts CONVERT TO CHARACTER SET latin1").await;
-    hub.sql(
-        r#"INSERT INTO accounts (id, gateway, settings, secrets) VALUES ('ctp-main', 'ctp',
-           '{"md_address":"tcp://a:1","library":"sim"}', '{"password":"swordfish-27"}')"#,
-    )
-    .await;
-    let read = store.get(&"ctp-main".parse().expect("a slug")).await.expect("there");
-    assert_eq!(read.password.reveal(), "swordfish-27");
-    let column: String = hub.ask("SELECT secrets FROM accounts").await;
-    assert!(column.starts_with(r#"{"password":"sealed:v1:"#), "{column}");
-    assert_eq!(store.events(10).await.expect("read")[0].reason, "SecretSealed");
+    for (letters, password) in
+        [("latin1", "pässwörd-27"), ("gbk", "密码-27"), ("utf16", "密码-27"), ("utf8mb4", "Swordfish-27")]
+    {
+        let Some(hub) = Hub::new().await else { return };
+        let store = hub.open().await;
+        hub.sql(&format!("ALTER TABLE accounts CONVERT TO CHARACTER SET {letters}")).await;
+        hub.sql(&format!(
+            r#"INSERT INTO accounts (id, gateway, settings, secrets) VALUES ('ctp-main', 'ctp',
+               '{{"md_address":"tcp://a:1","library":"sim"}}', '{{"password":"{password}"}}')"#
+        ))
+        .await;
+        let read = store.get(&"ctp-main".parse().expect("a slug")).await.expect("there");
+        assert_eq!(read.password.reveal(), password, "{letters}");
+        let column: String = hub.ask("SELECT CONVERT(secrets USING utf8mb4) FROM accounts").await;
+        assert!(column.starts_with(r#"{"password":"sealed:v1:"#), "{letters}: {column}");
+        assert_eq!(store.events(10).await.expect("read")[0].reason, "SecretSealed");
+    }
 }
 
 #[tokio::test]

@@ -220,6 +220,19 @@ def test_bad_input_is_named_and_starts_nothing(hubs: Hubs, make: Make, kind: str
     other = mdhub("get", "--data-dir", str(data), "--secret-key-file", str(_key(hubs.directory)), MDHUB_DATABASE_URL=database.url)
     assert other.returncode != 0 and "was sealed by key" in other.stderr, other.stderr
 
+    words = ["--data-dir", str(data)]
+    over = mdhub("backup", str(backup), *words, MDHUB_DATABASE_URL=database.url)
+    assert over.returncode != 0 and "exists" in over.stderr, "a backup is never written over something else"
+    missing = mdhub("restore", str(hubs.directory / "nowhere"), *words, MDHUB_DATABASE_URL=database.url)
+    assert missing.returncode != 0 and "there is no such file" in missing.stderr
+    database.spoil("a")
+    partly = mdhub("backup", str(hubs.directory / "partly"), *words, MDHUB_DATABASE_URL=database.url)
+    assert partly.returncode != 0 and "NOT in it: a (" in partly.stderr, "what a backup lacks is named"
+    assert (hubs.directory / "partly").stat().st_mode & 0o777 == 0o600
+    assert not list(hubs.directory.glob("partly.*")), "nothing is left beside it"
+    apart = mdhub("backup", str(hubs.directory / "no" / "folder"), *words, MDHUB_DATABASE_URL=database.url)
+    assert apart.returncode != 0 and "nothing was written" in apart.stderr
+
 
 def _key(directory: Path) -> Path:
     """Another key than any hub's."""

@@ -122,3 +122,21 @@ def test_no_source_carries_more_than_it_may_and_what_has_no_room_is_an_incident_
     file.write_text(text)
     eventually(lambda: status.events(hub, "NoRoomOver"), WITHIN_S, "room for all once the settings give it")
     assert all(status.routes(hub, contract) for contract in OTHERS)
+
+
+def test_other_settings_are_no_failover_and_cost_no_tick(hubs: Hubs) -> None:
+    hub, file = _hub(hubs, "ctp-main", "ctp-backup")
+    text = file.read_text()
+    with Subscriber(hub.listening().zmq).connected() as subscriber:
+        subscriber.wait_for_ticks(20, WITHIN_S)
+        for redundancy, holders in [(1, 1), (2, 2), (1, 1), (0, 2)]:
+            document = json.loads(text)
+            document["contracts"]["redundancy"] = redundancy
+            file.write_text(json.dumps(document))
+            wanted = lambda holders=holders: all(len(status.routes(hub, contract)) == holders for contract in OTHERS)
+            eventually(wanted, WITHIN_S, f"every contract to be at {holders}")
+            subscriber.wait_for_ticks(20, WITHIN_S)
+        assert_unbroken(subscriber.by_topic())
+    assert not status.events(hub, "Failover", "ctp-main") and not status.events(hub, "Failover", "ctp-backup")
+    moved = status.events(hub, "Reassigned", "ctp-main") + status.events(hub, "Reassigned", "ctp-backup")
+    assert moved and all("is well" in message for message in moved)

@@ -131,7 +131,8 @@ pub(super) fn assign(desired: &Desired, observed: &Observed, ward: &Ward<'_>, no
         let starting = candidates.iter().filter_map(|c| c.proven_by).filter(|at| *at > now);
         assignment.due = assignment.due.into_iter().chain(starting).min();
         give_out(&mut candidates, contracts.len(), desired.spread.redundancy);
-        let is_given = |index: usize| candidates.iter().any(|c| c.places[index].given);
+        // Where there is no source at all, that is what is wrong, and not room.
+        let is_given = |index: usize| candidates.is_empty() || candidates.iter().any(|c| c.places[index].given);
         let homeless = contracts.iter().enumerate().filter(|(index, _)| !is_given(*index));
         assignment.homeless.extend(homeless.map(|(_, contract)| (*contract).clone()));
         for candidate in &candidates {

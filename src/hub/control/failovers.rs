@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_reconciler::plan::{Observed, Plan};
 use mdhub_spec::account::AccountId;
-use mdhub_spec::condition::{ConditionStatus, ConditionType};
+use mdhub_spec::condition::Phase;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::SourceMask;
 use mdhub_spec::settings::ArbitrationMode;
@@ -16,6 +16,8 @@ use super::{Control, State};
 
 /// Where no tick has come by then, that is what is told.
 const TICK_WITHIN_MS: u64 = 60_000;
+/// A first tick is looked for often for so long; then as often as all else.
+const TICK_NEAR_MS: u64 = 2_000;
 /// Failovers whose first tick is waited for; of more it is told at once that they happened.
 const PENDING_MAX: usize = 64;
 
@@ -60,16 +62,25 @@ pub(super) struct Pending {
 }
 
 impl Control {
+    /// Whether a first tick may come any moment.
+    pub(super) fn is_first_tick_near(&self, now: Mono) -> bool {
+        self.state().pending.iter().any(|waits| now.ms_since(waits.lost_at) < TICK_NEAR_MS)
+    }
+
     pub(super) fn tell_failover(&self, failover: Failover, observed: &Observed, plan: &Plan, now: Mono) {
         let Failover { from, to, contracts } = &failover;
         let status = plan.statuses.get(from);
-        let is_ready =
-            |c: &mdhub_spec::condition::Condition| c.kind == ConditionType::Ready && c.status == ConditionStatus::True;
         let names = to.iter().map(AccountId::as_str).collect::<Vec<_>>().join(", ");
         let first = named(contracts);
-        if to.contains(from) && status.is_some_and(|status| status.conditions.iter().any(is_ready)) {
-            info!(account = %from, "contracts go back to {names} ({first})");
-            self.outbox.hub_event(Some(from), "Failback", format!("contracts go back to {names} ({first})"));
+        // Of one that is well nothing was lost: its primary is back, or contracts are spread otherwise.
+        if !to.is_empty() && status.is_some_and(|status| status.phase == Phase::Healthy) {
+            let (reason, message) = if to.contains(from) {
+                ("Failback", format!("contracts go back to {names} ({first})"))
+            } else {
+                ("Reassigned", format!("contracts go to {names} ({first}), though {from} is well"))
+            };
+            info!(account = %from, reason, "{message}");
+            self.outbox.hub_event(Some(from), reason, message);
             return;
         }
         let cause = status.map_or("the account is gone", |status| status.why.as_str()).to_owned();

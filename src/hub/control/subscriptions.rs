@@ -109,12 +109,14 @@ impl Control {
             told.grown_at = clock::now().mono;
         }
         drop(state);
+        // First of all what goes: a front that counts is never asked for more than it allows. What others have yet to take over
+        // is wanted still.
+        if !gone.is_empty() {
+            self.manager.unsubscribe(id, incarnation, &gone)?;
+        }
         if !new.is_empty() {
             self.manager.subscribe(id, incarnation, &new)?;
             hooks::acted(Act::Subscribe);
-        }
-        if !gone.is_empty() {
-            self.manager.unsubscribe(id, incarnation, &gone)?;
         }
         Ok(())
     }
@@ -127,7 +129,7 @@ impl Control {
         loop {
             let silence_ms = settings.borrow().settings.health.contract_silence_ms;
             let look = Duration::from_millis(silence_ms / LOOKS_IN_SILENCE).clamp(LOOK_MIN, LOOK_MAX);
-            let is_waited_for = !self.state().pending.is_empty();
+            let is_waited_for = self.is_first_tick_near(clock::now().mono);
             tokio::select! {
                 () = tokio::time::sleep(if is_waited_for { FIRST_TICK } else { look }) => {}
                 () = self.failed_over.notified() => {}

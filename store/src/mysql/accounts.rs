@@ -98,7 +98,9 @@ async fn seal_in_place(pool: &MySqlPool, key: &SealingKey, plain: &[Plain], now_
     let mut transaction = pool.begin().await?;
     for row in plain {
         let Plain { account, column } = row;
-        let done = sqlx::query("UPDATE accounts SET secrets = ? WHERE id = ? AND BINARY secrets = ?")
+        // By its letters, whatever the table's character set, and each as it is.
+        let same = "BINARY CONVERT(secrets USING utf8mb4) = ?";
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE accounts SET secrets = ? WHERE id = ? AND {same}")))
             .bind(secrets::seal(key, &account.id, &account.settings, &account.password)?)
             .bind(account.id.as_str())
             .bind(column.reveal())
@@ -106,6 +108,8 @@ async fn seal_in_place(pool: &MySqlPool, key: &SealingKey, plain: &[Plain], now_
             .await?;
         if done.rows_affected() > 0 {
             events::insert(&mut *transaction, &row.sealed_event(now_ms)).await?;
+        } else {
+            tracing::warn!(account = %account.id, "its plain-text password was changed meanwhile: the next read seals it");
         }
     }
     Ok(transaction.commit().await?)

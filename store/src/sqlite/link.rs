@@ -78,8 +78,8 @@ impl Link {
     /// Connects; makes the file (0600) and its schema where they are missing. Only a start does this: a file that
     /// vanishes later must not come back empty, as if there were no accounts.
     ///
-    /// With it, the copy that was kept of a file of an earlier release.
-    pub(crate) async fn create(path: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
+    /// With it, the copies that were kept of it before migrations.
+    pub(crate) async fn create(path: &Path) -> Result<(Self, Vec<PathBuf>), StoreError> {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(StoreError::Away(format!("{} cannot be made: {e}", path.display())));
@@ -88,8 +88,8 @@ impl Link {
         }
         let file = identity(path)?;
         let mut connection = connect(path).await.map_err(|e| fault::explain(path, &e))?;
-        let kept = prepare(path, &mut connection, true).await?;
-        Ok((Self { path: path.to_owned(), open: Some(Open { connection, file }), opened: 1 }, kept))
+        prepare(path, &mut connection, true).await?;
+        Ok((Self { path: path.to_owned(), open: Some(Open { connection, file }), opened: 1 }, copies(path)))
     }
 
     /// How many connections there were, this one included.
@@ -161,17 +161,11 @@ enum Found {
 }
 
 /// Brings the schema up to this release. Without `may_create`, an empty file is refused.
-///
-/// Gives the copy that was kept of the file as it was, where there is one.
-async fn prepare(
-    path: &Path,
-    connection: &mut SqliteConnection,
-    may_create: bool,
-) -> Result<Option<PathBuf>, StoreError> {
+async fn prepare(path: &Path, connection: &mut SqliteConnection, may_create: bool) -> Result<(), StoreError> {
     let file = path.display();
     let found = found(path, connection).await?;
     match found {
-        Found::Fits => return Ok(None),
+        Found::Fits => return Ok(()),
         Found::Empty if !may_create => {
             return Err(StoreError::Schema(format!("{file} has become empty: restore it, or start with a new one")));
         }
@@ -185,12 +179,27 @@ async fn prepare(
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(away)?;
     // Another program may have migrated it while this one waited for the lock: then the copy is of what it made.
     let is_behind = matches!(self::found(path, &mut transaction).await?, Found::Behind { .. });
-    let kept = draft.filter(|_| is_behind).map(Draft::keep).transpose()?;
+    draft.filter(|_| is_behind).map(Draft::keep).transpose()?;
     // The migrator skips what was applied. (`run` instead of `run_direct` is the same, but its future is not `Send` for the
     // compiler.)
     migrations().run_direct(None, &mut *transaction, false).await.map_err(|e| fault::explain_migration(path, e))?;
-    transaction.commit().await.map_err(away)?;
-    Ok(kept)
+    transaction.commit().await.map_err(away)
+}
+
+/// What the name of a copy has behind the file's own, before the number of the migration.
+const BEFORE_MIGRATION: &str = ".before-migration-";
+
+/// The copies that were kept of this file.
+fn copies(path: &Path) -> Vec<PathBuf> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let prefix = format!("{}{BEFORE_MIGRATION}", name.to_string_lossy());
+    let is_copy = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let number = name.to_string_lossy().strip_prefix(&prefix).map(str::to_owned);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter(is_copy).map(|entry| entry.path()).collect()
 }
 
 /// A copy of a file of an earlier release as it was, for a way back. It goes with this, unless it is kept.
@@ -202,7 +211,7 @@ struct Draft {
 impl Draft {
     async fn of(path: &Path, connection: &mut SqliteConnection, version: i64) -> Result<Self, StoreError> {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".before-migration-{}", version + 1));
+        name.push(format!("{BEFORE_MIGRATION}{}", version + 1));
         let kept = PathBuf::from(&name);
         // Several may be at it at once, in this process too.
         static DRAFTS: AtomicU64 = AtomicU64::new(0);
@@ -218,16 +227,16 @@ impl Draft {
     }
 
     /// Beside the file, in place of one from an earlier try.
-    fn keep(self) -> Result<PathBuf, StoreError> {
-        let kept = self.kept.clone();
+    fn keep(self) -> Result<(), StoreError> {
+        let kept = &self.kept;
         let folder = kept.parent().unwrap_or(Path::new("."));
         let renamed = fs::File::open(&self.aside).and_then(|file| file.sync_all());
         renamed
-            .and_then(|()| fs::rename(&self.aside, &kept))
+            .and_then(|()| fs::rename(&self.aside, kept))
             .and_then(|()| fs::File::open(folder)?.sync_all())
             .map_err(|e| self.failed(&e))?;
         tracing::info!(copy = %kept.display(), "the database as it was before the migration is kept");
-        Ok(kept)
+        Ok(())
     }
 
     fn failed(&self, error: &io::Error) -> StoreError {

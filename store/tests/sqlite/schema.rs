@@ -105,6 +105,29 @@ async fn a_file_of_the_first_release_is_migrated_and_kept_as_it_was_without_a_pl
     assert_eq!(again.password.reveal(), "swordfish-27");
 }
 
+#[tokio::test]
+async fn a_copy_that_a_start_with_the_wrong_key_left_plain_is_sealed_by_the_next_one() {
+    let hub = Hub::new();
+    of_the_first_release(&hub).await;
+    let foreign = Hub::new();
+    foreign.open().await.insert(account("ctp-main")).await.expect("inserted");
+    let sealed: String = foreign.ask("SELECT secrets FROM accounts").await;
+    hub.sql(&format!(
+        r#"INSERT INTO accounts (id, gateway, settings, secrets) VALUES ('ctp-other', 'ctp',
+           '{{"md_address":"tcp://a:1","library":"sim"}}', '{sealed}')"#
+    ))
+    .await;
+    // Of what is sealed nothing opens: the key is the wrong one.
+    let error = hub.try_open().await.map(drop).expect_err("another key");
+    assert!(matches!(error, StoreError::Key(_)), "{error}");
+    let kept = hub.path("hub.db.before-migration-2");
+    let holds = || String::from_utf8_lossy(&std::fs::read(&kept).expect("kept")).contains("swordfish-27");
+    assert!(holds(), "the search finds what is there");
+    hub.sql("DELETE FROM accounts WHERE id = 'ctp-other'").await;
+    drop(hub.open().await);
+    assert!(!holds() && !hub.holds("swordfish-27"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_that_migrate_the_same_file_at_once_keep_what_was_before() {
     for _ in 0..5 {
