@@ -246,6 +246,26 @@ fn a_silent_market_is_silent_still_while_a_source_is_restarted() {
 }
 
 #[test]
+fn where_everything_stopped_at_once_the_second_is_restarted_too_though_nobody_ticks_on_what_is_not_watched() {
+    let mut silent = two().ticked("ctp-main", 40_000, 40_000).ticked("ctp-backup", 40_000, 40_000);
+    (silent.desired.policy.market_silent_hold_ms, silent.desired.policy.restart_spacing_ms) = (5_000, 2_000);
+    for ticks in silent.observed.deliveries.values_mut() {
+        ticks.insert(Exchange::Czce, ago(40_000));
+    }
+    let again = ProcessView { started_at: ago(8_000), ready_at: Some(ago(7_000)), ..ready(3) };
+    let mut restarted = silent.process("ctp-backup", again).exits("ctp-backup", [asked_exit(2, ago(10_000))]);
+    restarted.observed.ended_sick.insert(incarnation(2));
+    restarted.check(&expect![[r#"
+        action  terminate ctp-main 7.1, which is sick
+        status  ctp-backup Healthy: 1 of 2 contracts accepted
+        status  ctp-main Stopping: it is logged in, but none of its watched exchanges ticks; TERM now
+        route   m2705.DCE <- [ctp-main ctp-backup]
+        route   rb2701.SHFE <- [ctp-main ctp-backup]
+        wake    in 3000 ms
+    "#]]);
+}
+
+#[test]
 fn a_tick_of_an_exchange_that_is_not_watched_does_not_end_the_silence_of_a_market() {
     // The backup was ended for the silence and is down; a settlement tick of CZCE came after, and SHFE is what is watched.
     let mut silent = two().ticked("ctp-main", 140_000, 140_000).ticked("ctp-backup", 140_000, 140_000);

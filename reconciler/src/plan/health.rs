@@ -245,12 +245,15 @@ impl<'a> Ward<'a> {
         self.observed.deliveries.get(id)?.get(&exchange).copied()
     }
 
-    /// Whether the process that it has now, not one before, is up and brought a tick of this exchange lately.
+    /// Whether it brought a tick of this exchange lately. Where the exchange is watched, it is the process of now that counts,
+    /// and that it is up; elsewhere a tick may be long in coming, and what the one before brought tells too.
     fn brings(&self, source: &Source<'_>, exchange: Exchange) -> bool {
-        let Some(process) = source.process.filter(|p| p.ready_at.is_some() && p.ending == Ending::No) else {
-            return false;
+        let is_watched = self.observed.open.contains_key(&exchange);
+        let is_up = |p: &&ProcessView| !is_watched || (p.ready_at.is_some() && p.ending == Ending::No);
+        let Some(process) = source.process.filter(is_up) else { return false };
+        let lately = |at: Mono| {
+            at.plus_ms(self.desired.policy.delivering_ms) > self.now && (!is_watched || at > process.started_at)
         };
-        let lately = |at: Mono| at.plus_ms(self.desired.policy.delivering_ms) > self.now && at > process.started_at;
         let is_silent = source.silent_at.get(&exchange).is_some_and(|at| *at <= self.now);
         self.last_tick(source.id, exchange).is_some_and(lately) && !is_silent
     }
