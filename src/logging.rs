@@ -6,7 +6,7 @@
 //! | `heard` | what was said, and its text |
 //! | `storm` | a place that says something again and again |
 //! | `redact` | what no line may say |
-//! | `request` | the request at the control port that a line is about |
+//! | `request` | the request at the control port, or the run of the control loop, that a line is about |
 //! | `ring` | the newest lines |
 //! | `rotating` | files |
 

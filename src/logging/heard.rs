@@ -58,9 +58,9 @@ impl Heard {
         heard
     }
 
-    /// It was said while this request was being answered.
-    pub(super) fn said_in(&mut self, request: Option<String>) {
-        self.fields.extend(request.map(|id| ("request", Said::Shown(id))));
+    /// It was said while this request was being answered, or in this run.
+    pub(super) fn said_in(&mut self, under_way: Option<(&'static str, String)>) {
+        self.fields.extend(under_way.map(|(what, which)| (what, Said::Shown(which))));
     }
 
     /// A field that is a text.

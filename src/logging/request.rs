@@ -1,4 +1,4 @@
-//! The request at the control port that a line is about: the one that was being answered when it was said.
+//! What was under way when a line was said: a request at the control port that was being answered, or a run of the control loop.
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -6,46 +6,50 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// What the control port calls the span of a request.
-const SPAN: &str = "request";
+/// The spans that a line names: what they are called, there and in the line, and the field that tells one from another.
+const SPANS: [(&str, &str); 2] = [("request", "id"), ("run", "key")];
 
-/// A request's id, kept with its span.
-struct RequestId(String);
+/// What a span is about, and which one: kept with it.
+#[derive(Clone)]
+struct Named(&'static str, String);
 
-/// Keeps the id of a request whose span begins.
+/// Keeps the name of a request or run whose span begins.
 pub(super) fn keep<S>(attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    if attributes.metadata().name() != SPAN {
-        return;
-    }
-    let mut found = Found(None);
+    let Some((name, field)) = SPANS.into_iter().find(|(name, _)| attributes.metadata().name() == *name) else { return };
+    let mut found = Found { field, value: None };
     attributes.record(&mut found);
-    if let (Some(request), Some(span)) = (found.0, context.span(id)) {
-        span.extensions_mut().insert(RequestId(request));
+    if let (Some(value), Some(span)) = (found.value, context.span(id)) {
+        span.extensions_mut().insert(Named(name, value));
     }
 }
 
-/// The id of the request that an event is about.
-pub(super) fn of<S>(event: &Event<'_>, context: &Context<'_, S>) -> Option<String>
+/// What an event was said in: `request` or `run`, and which.
+pub(super) fn of<S>(event: &Event<'_>, context: &Context<'_, S>) -> Option<(&'static str, String)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let mut spans = context.event_scope(event)?;
-    spans.find_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()))
+    spans.find_map(|span| span.extensions().get::<Named>().map(|Named(name, value)| (*name, value.clone())))
 }
 
-struct Found(Option<String>);
+struct Found {
+    field: &'static str,
+    value: Option<String>,
+}
 
 impl Visit for Found {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "id" {
-            self.0 = Some(value.to_owned());
-        }
+        self.record_debug(field, &format_args!("{value}"));
     }
 
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == self.field {
+            self.value = Some(format!("{value:?}"));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +61,7 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Seen(Arc<Mutex<Vec<Option<String>>>>);
+    struct Seen(Arc<Mutex<Vec<Option<(&'static str, String)>>>>);
 
     impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
         fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -70,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_knows_the_request_that_it_is_said_in() {
+    fn a_line_knows_the_request_or_the_run_that_it_is_said_in() {
         let seen = Seen::default();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(seen.clone()), || {
             tracing::info!("before");
@@ -79,10 +83,12 @@ mod tests {
                 tracing::info!("inside");
                 tracing::info_span!("deeper", id = "another").in_scope(|| tracing::info!("deeper"));
             });
+            let key = "ctp-main";
+            tracing::info_span!("run", %key).in_scope(|| tracing::info!("run"));
             tracing::info!("after");
         });
         let found: Vec<_> = seen.0.lock().expect("sound").drain(..).collect();
-        let request = || Some("trace-7".to_owned());
-        assert_eq!(found, [None, request(), request(), None]);
+        let request = || Some(("request", "trace-7".to_owned()));
+        assert_eq!(found, [None, request(), request(), Some(("run", "ctp-main".to_owned())), None]);
     }
 }

@@ -153,7 +153,7 @@ def test_every_line_of_a_reconcile_names_its_account_and_process(hubs: Hubs) -> 
     desired.change(hub.data_dir, "restart", "ctp-main")
     status.wait_for_condition(hub, "ctp-main", "Ready", "True", within_s=WITHIN_S)
     eventually(lambda: hub.log().count(": started account=ctp-main") == 2, WITHIN_S, "the second start")
-    lines = [line for line in hub.log().splitlines() if "run{key=ctp-main}" in line]
+    lines = [line for line in hub.log().splitlines() if "run=ctp-main" in line]
     assert any(": asked to leave account=ctp-main" in line for line in lines)
     for line in lines:
         assert "account=ctp-main" in line and "incarnation=" in line, line
