@@ -60,8 +60,11 @@ mod tests {
 
     use super::*;
 
+    /// What each event was said in.
+    type SaidIn = Vec<Option<(&'static str, String)>>;
+
     #[derive(Clone, Default)]
-    struct Seen(Arc<Mutex<Vec<Option<(&'static str, String)>>>>);
+    struct Seen(Arc<Mutex<SaidIn>>);
 
     impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
         fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
