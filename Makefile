@@ -1,19 +1,24 @@
 # `make help` lists what can be done. Nothing here needs root but `make deps`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench vendor container deps chaos
+.PHONY: help run test check bench vendor container deps chaos dashboard
 
 help: ## say what can be done
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: ## build and start a whole hub on simulated markets; ARGS="--help" shows its flags
 	@scripts/tools
+	@scripts/dashboard
 	cargo build --release -p mdhub -p mdhub-simapi
-	@exec target/release/mdhub demo $(ARGS)
+	@MDHUB_DASHBOARD=web/dashboard/out exec target/release/mdhub demo $(ARGS)
 
 test: ## run every test: unit, integration, end to end; ends with their counts
 	@scripts/tools
 	@python3 scripts/run_tests.py
+
+dashboard: ## build the dashboard's pages into web/dashboard/out, if they are not as their sources are
+	@scripts/tools
+	@scripts/dashboard
 
 check: ## judge the source: format, lints, licences, documentation
 	@scripts/check

@@ -67,6 +67,9 @@ pub(crate) struct DemoArgs {
     /// Where subscribers connect; port 0 takes a free one
     #[arg(long, env = "MDHUB_ZMQ", default_value = "tcp://127.0.0.1:5555", value_parser = endpoint)]
     pub(crate) zmq: Endpoint,
+    /// The folder of the dashboard's pages; by default ../share/mdhub/dashboard beside the program
+    #[arg(long, env = "MDHUB_DASHBOARD")]
+    pub(crate) dashboard: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -112,10 +112,10 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
         let password = admin::initial_password(&place).unwrap_or_else(|| "the password that you gave it".to_owned());
         say(format_args!(
             "mdhub demo: three simulated accounts, a market that never closes. Ctrl-C ends it.\n\n\
+             look    http://{http}/    login: admin {password}\n\
              health  http://{http}/health\n\
-             status  http://{http}/api/gateways    login: admin {password}\n\
              ticks   {zmq}\n\
-             look    mdhub subscribe rb2701.SHFE --zmq {zmq}\n\
+             listen  mdhub subscribe rb2701.SHFE --zmq {zmq}\n\
              steer   mdhub account list --data-dir {directory}\n\
              why     mdhub describe --data-dir {directory}",
             http = at.http,
@@ -138,6 +138,7 @@ fn settings(data: &DataDir, args: &DemoArgs) -> Result<LoadedSettings, Failure> 
     let canaries = CANARIES.iter().map(|c| c.parse().map_err(|e: ContractError| e.to_string()));
     let mut settings = Settings::parse("the demo's settings", HEAD).map_err(|e| e.to_string())?;
     settings.http.listen = args.http;
+    settings.http.dashboard.clone_from(&args.dashboard);
     settings.publish.listen = args.zmq;
     settings.contracts.list = list;
     settings.canaries.list = canaries.collect::<Result<_, _>>()?;

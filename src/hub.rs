@@ -8,6 +8,7 @@
 
 mod control;
 mod coverage;
+mod dashboard;
 mod deliveries;
 mod desired;
 mod hooks;
@@ -312,6 +313,7 @@ fn shown(
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         logs: log.source(),
         feed: Arc::new(queries::Queries(control.clone())),
+        pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
         events: outbox.live(),
         rates,
         store,

@@ -44,6 +44,9 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
     if let Some(path) = settings.database.url.as_deref().and_then(|url| url.strip_prefix("sqlite://")) {
         settings.database.url = Some(format!("sqlite://{}", absolute(directory.join(path)).display()));
     }
+    if let Some(folder) = &mut settings.http.dashboard {
+        *folder = directory.join(&*folder);
+    }
     if let Some(file) = &settings.database.password_file {
         settings.database.url = Some(with_password(settings.database.url.as_deref(), &directory.join(file))?);
     }

@@ -1,6 +1,7 @@
 //! Section `http`: the control port.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     /// Networks of reverse proxies: `X-Forwarded-For` and `X-Forwarded-Proto` count from these only.
     pub trusted_proxies: Vec<Network>,
+    /// The folder of the dashboard's pages; by default `../share/mdhub/dashboard` beside the program. They are read at the start.
+    pub dashboard: Option<PathBuf>,
     /// A login ends when nothing was asked for so long, milliseconds.
     pub session_idle_ms: u64,
     /// A login ends after so long in any case, milliseconds.
@@ -43,6 +46,7 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            dashboard: None,
             session_idle_ms: 8 * 3_600_000,
             session_max_ms: 24 * 3_600_000,
         }

@@ -12,6 +12,7 @@
 //! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
 //! | `GET /api/ticks/{vt_symbol}` | the last ticks, to fill a gap; also for whoever has a publish token |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
+//! | everything else | the dashboard; open to everybody, since its pages hold nothing but themselves |
 //!
 //! Everything under `/api` is for the administrator: by a login, or by HTTP Basic. Errors are problem details (RFC 9457).
 //!
@@ -31,6 +32,7 @@
 //! | `live` | what changes, as it changes |
 //! | `openapi` | the API's document |
 //! | `logs` | the log's newest lines |
+//! | `pages` | the dashboard's files |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
 
@@ -46,6 +48,7 @@ mod limited;
 mod live;
 mod logs;
 mod openapi;
+mod pages;
 pub mod password;
 mod problem;
 mod session;
@@ -75,6 +78,7 @@ use guard::Guard;
 use limited::Limited;
 use live::{Live, News};
 pub use logs::{LiveLine, LogLevel, LogLine, LogSource};
+pub use pages::Pages;
 use password::Administrator;
 use problem::Problem;
 use session::Sessions;
@@ -117,6 +121,8 @@ pub struct Sources {
     pub rates: watch::Receiver<Arc<Value>>,
     /// The feed, as far as it can be asked.
     pub feed: Arc<dyn Feed>,
+    /// The dashboard.
+    pub pages: Arc<Pages>,
     /// Where the desired state lives.
     pub store: Arc<dyn AccountStore>,
     /// Who may see them; may change at any time.
@@ -184,7 +190,7 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
         .merge(openapi::routes())
         .merge(live)
         .nest("/api", api)
-        .fallback(nothing_there)
+        .fallback(pages::answer)
         .layer(middleware::from_fn_with_state(door, door::enter))
         .layer(compression())
         .layer(middleware::from_fn(door::progress))

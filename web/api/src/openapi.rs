@@ -65,8 +65,20 @@ impl Modify for Everywhere {
         components.add_security_scheme("basic", http(HttpAuthScheme::Basic));
         components.add_security_scheme("token", http(HttpAuthScheme::Bearer));
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-            for operation in operations.into_iter().flatten().filter(|_| path.starts_with("/api")) {
+            let operations = [
+                ("get", &mut item.get),
+                ("put", &mut item.put),
+                ("post", &mut item.post),
+                ("delete", &mut item.delete),
+            ];
+            for (method, operation) in operations {
+                let Some(operation) = operation else { continue };
+                // The names of handlers repeat; those of operations must not.
+                let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+                operation.operation_id = Some(words.fold(method.to_owned(), |id, word| id + "_" + word));
+                if !path.starts_with("/api") {
+                    continue;
+                }
                 for (code, words) in ANYWHERE {
                     let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
                     let answer = ResponseBuilder::new().description(words).content("application/problem+json", problem);
@@ -104,14 +116,24 @@ fn asset(file: &str) -> Response {
 mod tests {
     use super::*;
 
+    /// The dashboard's types are made from this file. `UPDATE_EXPECT=1` writes it anew.
+    #[test]
+    fn the_document_is_the_one_that_is_kept_beside_the_code() {
+        let document = serde_json::to_string_pretty(&*DOCUMENT).expect("JSON") + "\n";
+        expect_test::expect_file!["../openapi.json"].assert_eq(&document);
+    }
+
     #[test]
     fn every_operation_has_words_and_says_what_an_error_looks_like() {
         let document = serde_json::to_value(&*DOCUMENT).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
         assert_eq!(paths.len(), 17, "a path is missing: {:?}", paths.keys());
+        let mut ids = std::collections::HashSet::new();
         let problem = serde_json::json!({"$ref": "#/components/schemas/ProblemDetails"});
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().expect("operations") {
+                let id = operation["operationId"].as_str().expect("an id").to_owned();
+                assert!(ids.insert(id), "{method} {path} has the id of another");
                 let words = operation["summary"].as_str().unwrap_or_default();
                 assert!(words.len() > 5, "{method} {path} has no words");
                 for (code, answer) in operation["responses"].as_object().expect("answers") {

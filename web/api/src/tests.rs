@@ -15,6 +15,7 @@ mod doors;
 mod lines;
 mod live;
 mod logins;
+mod pages;
 mod sockets;
 mod strangers;
 
@@ -38,6 +39,15 @@ impl Port {
     }
 
     async fn with(http: Http, health: HealthProbe, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::showing(Pages::default(), http, health, shutdown).await
+    }
+
+    async fn showing(
+        pages: Pages,
+        http: Http,
+        health: HealthProbe,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let accounts = json!({"ctp-a": {"phase": "Healthy", "generation": 2, "observed_generation": 1}, "ctp-b": {}});
@@ -63,6 +73,7 @@ impl Port {
             events: events.clone(),
             rates: rates.subscribe(),
             feed: Arc::new(away::Away),
+            pages: Arc::new(pages),
             store: Arc::new(away::Away),
             administrator: administrator.subscribe(),
         };

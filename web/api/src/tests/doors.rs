@@ -4,7 +4,7 @@ use mdhub_spec::settings::Network;
 
 use super::*;
 
-fn header_of<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn header_of<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
