@@ -1,6 +1,8 @@
 //! What every account is at, for people and scripts: `status.json` in the data directory, rewritten when something changes,
 //! at most four times a second. Its fields: docs/status.md.
 
+mod lives;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use mdhub_reconciler::plan::{AccountStatus, DesiredAccount, Observed, Plan};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::condition::{ConditionStatus, ConditionType};
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::process::{Ending, Exit, GatewayView, ProcessView};
+use mdhub_spec::process::{Ending, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
 use serde_json::{Value, json};
 use tokio::sync::watch as tokio_watch;
@@ -63,11 +65,13 @@ pub(crate) struct Ledger {
     observed: BTreeMap<AccountId, u64>,
     /// Exchanges in their section that a process brings nothing of, with when it last did, milliseconds since the epoch.
     silent: BTreeMap<(AccountId, Exchange), i64>,
+    lives: lives::Register,
 }
 
 impl Ledger {
     /// Takes note of a plan that was made at `now`.
     pub(crate) fn note(&mut self, desired: &DesiredState, observed: &Observed, plan: &Plan, now: Now) {
+        self.lives.note(&observed.gateways, now);
         self.conditions.retain(|(id, _), _| plan.statuses.contains_key(id));
         for (id, condition) in plan.statuses.iter().flat_map(|(id, s)| s.conditions.iter().map(move |c| (id, c))) {
             let stated =
@@ -114,7 +118,14 @@ impl Ledger {
                     (exchange.to_string(), json!({"silent_since_ms": since_ms}))
                 })
                 .collect();
+            value["started_at_ms"] = json!(self.lives.started_ms(id));
+            value["restarts"] = self.lives.ended(id).into();
+            value["incarnations"] = self.lives.of(id);
             let account = desired.accounts.get(id);
+            value["kind"] = json!(account.map(|a| a.gateway));
+            value["priority"] = json!(account.map(|a| a.priority));
+            value["is_enabled"] = json!(account.map(|a| a.is_enabled));
+            value["suspended"] = json!(account.map(|a| a.suspended));
             value["generation"] = json!(account.map(|a| a.generation));
             value["observed_generation"] = json!(self.observed.get(id));
             value["restart_generation"] = json!(account.map(|a| a.restart_generation));
@@ -175,17 +186,7 @@ fn account(status: &AccountStatus, view: Option<&GatewayView>) -> Value {
         "refused": process.map(|p| &p.refused),
         "unanswered": process.map(|p| p.unanswered),
         "ring_dropped": process.map(|p| p.ring_dropped),
-        "last_exit": view.and_then(|v| v.exits.last()).map(exit),
-    })
-}
-
-fn exit(exit: &Exit) -> Value {
-    json!({
-        "incarnation": exit.incarnation.to_string(),
-        "reason": exit.reason.to_string(),
-        "asked": exit.asked,
-        "bye": exit.bye,
-        "stderr": exit.stderr,
+        "last_exit": view.and_then(|v| v.exits.last()).map(lives::told),
     })
 }
 

@@ -36,6 +36,14 @@ pub(crate) struct Desired {
 pub(crate) struct Gateway {
     /// Its name.
     id: String,
+    /// `ctp`, `sopt` or `vnpy`; null, as the five below, for an account that the database has no more.
+    kind: Option<String>,
+    /// The lower goes first.
+    priority: Option<u32>,
+    /// Whether it is in the pool.
+    is_enabled: Option<bool>,
+    /// Whether it was stopped by hand.
+    suspended: Option<bool>,
     /// `Stopped`, `Starting`, `Connecting`, `Healthy`, `Degraded`, `Unhealthy`, `CoolingDown`, `Blocked` or `Stopping`.
     phase: String,
     /// One sentence: why, and what comes next.
@@ -52,6 +60,12 @@ pub(crate) struct Gateway {
     pid: Option<u32>,
     /// Which life of its process.
     incarnation: Option<String>,
+    /// When its process was started, milliseconds since the epoch.
+    started_at_ms: Option<i64>,
+    /// How many of its processes have ended since the hub's start.
+    restarts: u64,
+    /// The last ten lives of its process, newest first.
+    incarnations: Vec<Life>,
     /// Contracts that the front has accepted.
     acknowledged: Option<u32>,
     /// Subscriptions that its front refused, by symbol, with its code and words.
@@ -91,6 +105,25 @@ pub(crate) struct Condition {
 pub(crate) struct Watched {
     /// When the last tick came, once that is too long ago, milliseconds since the epoch.
     silent_since_ms: Option<i64>,
+}
+
+/// One life of an account's process. What says how it ended is absent while it lasts.
+#[derive(ToSchema)]
+pub(crate) struct Life {
+    /// Which life.
+    incarnation: String,
+    /// Milliseconds since the epoch.
+    started_at_ms: i64,
+    /// Milliseconds since the epoch; null while it lasts.
+    ended_at_ms: Option<i64>,
+    /// Exit code or signal.
+    reason: Option<String>,
+    /// Whether the hub had asked for its end.
+    asked: Option<bool>,
+    /// Its last word.
+    bye: Option<String>,
+    /// Its last lines on stderr.
+    stderr: Option<Vec<String>>,
 }
 
 /// How a process ended.
