@@ -1,0 +1,18 @@
+// Names for the API's types, as the OpenAPI document has them.
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Account = Schemas["Account"];
+export type Condition = Schemas["Condition"];
+export type Exit = Schemas["Exit"];
+export type Gateway = Schemas["Gateway"];
+export type HubEvent = Schemas["Event"];
+export type LogLine = Schemas["LogLine"];
+export type LogLevel = Schemas["LogLevel"];
+export type Pasted = Schemas["Pasted"];
+export type ProblemDetails = Schemas["ProblemDetails"];
+export type RejectedTick = Schemas["RejectedTick"];
+export type Session = Schemas["Session"];
+export type Subscriber = Schemas["Subscriber"];
