@@ -74,6 +74,17 @@ def pytest_counts(output: str) -> Counts:
     return Counts(number.get("passed", 0), failed, number.get("skipped", 0) + number.get("xfailed", 0))
 
 
+def vitest_counts(output: str) -> Counts:
+    """Reads vitest's count of tests.
+
+    >>> print(vitest_counts(" Test Files  1 failed | 2 passed (3)\\n      Tests  1 failed | 12 passed | 2 skipped (15)"))
+    12 passed, 1 failed, 2 skipped
+    """
+    lines = re.findall(r"^ *Tests +(.+) \(\d+\)$", output, re.MULTILINE)
+    number = {word: int(n) for n, word in re.findall(r"(\d+) (\w+)", lines[-1])} if lines else {}
+    return Counts(*(number.get(word, 0) for word in ("passed", "failed", "skipped")))
+
+
 def skips(output: str) -> list[str]:
     """The tests that were not run, with their reasons, as cargo and pytest name them.
 
@@ -261,6 +272,18 @@ def end_to_end(name: str, chosen: list[str], has_venv: bool) -> Suite:
     return suite
 
 
+def dashboard(has_venv: bool) -> Suite:
+    """The dashboard: its units, and its pages in a real browser."""
+    suite = Suite("dashboard")
+    if suite.run(["scripts/dashboard"])[0] != 0:
+        suite.counts += Counts(failed=1)
+        return suite
+    status, output = suite.run(["npm", "run", "--silent", "test", "--workspace", "web/dashboard"], {"NO_COLOR": "1"})
+    suite.counts += judged(vitest_counts(output), status)
+    browsed = end_to_end("dashboard", ["tests/e2e/dashboard"], has_venv)
+    return Suite(suite.name, suite.counts + browsed.counts, suite.seconds + browsed.seconds)
+
+
 def prepare_venv() -> bool:
     """Makes the virtual environment that the pinned requirements describe, unless it is there."""
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
@@ -293,11 +316,12 @@ def main() -> int:
     runtime = [path for name in ("runtime", "sieve", "alerts", "spread") for path in files(f"test_{name}*.py")]
     api = files("test_api*.py")
     apart = disasters + databases + runtime + chaos + api
-    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in apart)]
+    others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in (*apart, "tests/e2e/dashboard"))]
     runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
     chosen |= {"e2e-chaos": chaos, "e2e-api": api}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items()]
+    runs += [partial(dashboard, has_venv)]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
     for run in runs:

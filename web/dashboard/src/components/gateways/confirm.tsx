@@ -30,10 +30,10 @@ export function Confirm({ gateway, action, onDo, onClose }: { gateway: Gateway; 
       closeLabel={words.close}
       footer={
         <>
-          <Button autoFocus={isDangerous} onClick={onClose}>
+          <Button data-autofocus={isDangerous || undefined} onClick={onClose}>
             {words.cancel}
           </Button>
-          <Button autoFocus={!isDangerous} look={isDangerous ? "danger" : "primary"} onClick={onDo}>
+          <Button data-autofocus={!isDangerous || undefined} look={isDangerous ? "danger" : "primary"} onClick={onDo}>
             {doIt}
           </Button>
         </>

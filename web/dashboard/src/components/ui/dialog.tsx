@@ -18,13 +18,15 @@ interface DialogProps {
   sheet?: boolean;
 }
 
-/** The browser's own modal dialog: it holds the focus, gives it back, and the rest of the page is inert meanwhile. */
+/** The browser's own modal dialog: it holds the focus, gives it back, and the rest of the page is inert meanwhile. The focus
+ *  begins at what has `data-autofocus`. */
 export function Dialog({ title, onClose, children, footer, icon, closeLabel, sheet = false }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => dialog?.close();
   }, []);
   return (
@@ -52,7 +54,7 @@ export function Dialog({ title, onClose, children, footer, icon, closeLabel, she
           </IconButton>
         )}
       </div>
-      <div className={cn("min-h-0 flex-1 overflow-auto px-5", sheet ? "py-4" : "pt-2 pb-4 text-14")}>{children}</div>
+      <div className={cn("min-h-0 flex-1 px-5", sheet ? "overflow-auto py-4" : "pt-2 pb-4 text-14")}>{children}</div>
       {footer !== undefined && <div className="flex flex-none items-center justify-end gap-2 border-t border-border px-5 py-3">{footer}</div>}
     </dialog>
   );
