@@ -1,20 +1,25 @@
 //! Every contract that the feed knows: who may feed it, what was published of it, and how to find it by a record's
 //! `InstrumentID`.
 
+mod lately;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::{Contract, Exchange};
-use mdhub_spec::plane::{Brought, Dialect, Route, RouteTable, SourceMask, SourceSlot};
+use mdhub_spec::plane::{Brought, ContractTicks, Dialect, Route, RouteTable, SourceMask, SourceSlot};
 use mdhub_spec::product::Listing;
+use mdhub_spec::time::Mono;
 
 use crate::arbitrate::{Arbiter, Stamps, Statics};
 use crate::cleanse::{Defiance, Standing};
 use crate::encode::ContractFields;
 use crate::tid::Identity;
 use crate::zmtp::TopicId;
+
+use lately::Lately;
 
 /// Contracts that have left the route table, but whose numbers are kept in case they come back.
 pub(crate) const UNROUTED_MAX: usize = 20_000;
@@ -44,6 +49,14 @@ pub(crate) struct ContractState {
     pub(crate) primary: Option<SourceSlot>,
     /// Who has brought a good tick since [`Contracts::take_brought`].
     pub(crate) brought: SourceMask,
+    /// Who has brought a good tick lately.
+    pub(crate) lately: Lately,
+    /// Who brought the last published tick, when it was, and its price (NaN: it had none).
+    pub(crate) winner: Option<SourceSlot>,
+    pub(crate) published_at: Mono,
+    pub(crate) last_price: f64,
+    /// Copies of published ticks.
+    pub(crate) duplicate: u64,
     /// Ticks in quarantine, and before.
     pub(crate) rejected: u64,
     pub(crate) contract: Contract,
@@ -122,6 +135,20 @@ impl Contracts {
         Brought { revision: table.revision, sources: order.iter().map(&mut taken).collect() }
     }
 
+    /// What came of a contract's ticks until `now`.
+    pub(crate) fn ticks_of(&self, contract: &Contract, now: Mono) -> Option<ContractTicks> {
+        let state = self.states.get(*self.places.get(contract)?)?;
+        Some(ContractTicks {
+            seq: state.seq,
+            duplicate: state.duplicate,
+            rejected: state.rejected,
+            winner: state.winner,
+            lately: state.lately.at(now),
+            last_price: Some(state.last_price).filter(|price| price.is_finite()),
+            published_at: state.winner.map(|_| state.published_at),
+        })
+    }
+
     /// Those with rejected ticks.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = (&Contract, u64)> {
         self.states.iter().filter(|state| state.rejected > 0).map(|state| (&state.contract, state.rejected))
@@ -153,6 +180,11 @@ impl Contracts {
             listing: calendar.listing(contract),
             primary: None,
             brought: SourceMask::NONE,
+            lately: Lately::default(),
+            winner: None,
+            published_at: Mono::default(),
+            last_price: f64::NAN,
+            duplicate: 0,
             rejected: 0,
             contract: contract.clone(),
             routed_at: 0,

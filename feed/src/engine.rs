@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::calendar::{MarketCalendar, Phase, Section, compact};
-use mdhub_spec::plane::{Brought, FeedEvent, QuarantineQuery, RouteTable, SOURCES_MAX, TickRules};
+use mdhub_spec::plane::{
+    Brought, CONTRACTS_A_QUERY, ContractsQuery, FeedEvent, QuarantineQuery, RouteTable, SOURCES_MAX, TickRules,
+};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, Cleansing, Rule};
 use mdhub_spec::tick::Tick;
-use mdhub_spec::time::Now;
+use mdhub_spec::time::{Mono, Now};
 
 use crate::arbitrate::Known;
 use crate::cleanse::{Doubts, Edge, Fall, Falls, Rules, Subject, Thresholds};
@@ -246,6 +248,12 @@ impl Engine {
     pub fn answer(&self, query: QuarantineQuery) {
         let by_contract = self.contracts.rejected().map(|(contract, ticks)| (contract.clone(), ticks));
         self.quarantine.answer(query, by_contract);
+    }
+
+    /// Answers a question about contracts, for the first of those that are left.
+    pub fn answer_contracts(&self, query: ContractsQuery, now: Mono) {
+        let wanted = query.contracts.iter().skip(query.from).take(CONTRACTS_A_QUERY);
+        query.reply.send(wanted.map(|contract| self.contracts.ticks_of(contract, now)).collect());
     }
 
     /// What has happened since the last call, for control: a bounded number of events, and how many more there were.

@@ -272,6 +272,7 @@ impl Feed {
             FeedCommand::Brought(reply) => reply.send(self.engine.take_brought()),
             FeedCommand::Recent(query) => self.answer(query),
             FeedCommand::Quarantine(query) => self.engine.answer(query),
+            FeedCommand::Contracts(query) => self.engine.answer_contracts(query, self.now),
             FeedCommand::Shutdown => self.is_ending = true,
         }
     }

@@ -17,6 +17,7 @@ use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
 use crate::raw_tick::RawTick;
 use crate::settings::{Cleansing, Publish, Rule};
+use crate::time::Mono;
 
 /// Most sources (accounts) at once.
 pub const SOURCES_MAX: usize = 64;
@@ -274,6 +275,39 @@ pub struct PeerStatus {
     pub waiting_bytes: usize,
 }
 
+/// Contracts that one [`ContractsQuery`] is answered for: the feed thread has ticks to read meanwhile.
+pub const CONTRACTS_A_QUERY: usize = 256;
+
+/// A question for what came of contracts' ticks.
+#[derive(Debug)]
+pub struct ContractsQuery {
+    /// Which contracts; many questions share one list.
+    pub contracts: Arc<[Contract]>,
+    /// From which place of the list on: the next [`CONTRACTS_A_QUERY`] are answered for.
+    pub from: usize,
+    /// Where the answer goes: one for each, in their order; `None` for one that the feed has never been told of.
+    pub reply: Reply<Vec<Option<ContractTicks>>>,
+}
+
+/// What came of a contract's ticks, since the hub started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ContractTicks {
+    /// Ticks published; the number of the last one.
+    pub seq: u64,
+    /// Copies of published ticks.
+    pub duplicate: u64,
+    /// Ticks that a rule condemned.
+    pub rejected: u64,
+    /// Who brought the last published tick.
+    pub winner: Option<SourceSlot>,
+    /// Who has brought a good tick within the last half minute, or minute at most.
+    pub lately: SourceMask,
+    /// Of the last published tick, where it had one.
+    pub last_price: Option<f64>,
+    /// When the last tick was published.
+    pub published_at: Option<Mono>,
+}
+
 /// A question for ticks that were published lately.
 #[derive(Debug)]
 pub struct RecentQuery {
@@ -400,6 +434,8 @@ pub enum FeedCommand {
     Recent(RecentQuery),
     /// Which ticks were rejected lately, and why.
     Quarantine(QuarantineQuery),
+    /// What came of contracts' ticks.
+    Contracts(ContractsQuery),
     /// Flush, close every peer, and end the thread.
     Shutdown,
 }

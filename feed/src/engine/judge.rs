@@ -116,6 +116,7 @@ impl Engine {
         case.vitals.last_tick_mono_ns.store(case.now.mono.0, Relaxed);
         if let Some(contract) = self.contracts.get_mut(case.place) {
             contract.brought = contract.brought.with(case.source.slot);
+            contract.lately.note(case.source.slot, case.now.mono);
         }
     }
 
@@ -332,10 +333,13 @@ impl Engine {
                 count(&vitals.forwarded);
                 contract.standing = Some(Standing::from(&tick));
                 contract.snapshot_time_ms = tick.exchange_time_ms;
+                (contract.winner, contract.published_at) = (Some(source.slot), case.now.mono);
+                contract.last_price = tick.last_price;
                 Outcome::Forward(Admitted { place, tid, tick, shadowed, is_news: true })
             }
             Verdict::Duplicate { lag_ns } => {
                 count(&vitals.duplicate);
+                contract.duplicate += 1;
                 lag_vitals.record(source.slot, lag_ns);
                 let dispute = contract.arbiter.dispute(tick.exchange_time_ms, tick.volume);
                 if let Some(dispute) = dispute.filter(|dispute| dispute.agree.len() == 2) {

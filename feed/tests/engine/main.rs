@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod contracts;
+#[cfg(test)]
 mod desk;
 #[cfg(test)]
 mod quarantine;
