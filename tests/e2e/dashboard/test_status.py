@@ -119,8 +119,7 @@ def test_a_killed_worker_is_seen_within_a_second_with_failover_and_recovery(boar
     loaded = page.evaluate("performance.timeOrigin")
     killed_ms = time.time() * 1000
     os.kill(pid, signal.SIGKILL)
-    page.wait_for_function("window.seenAt > 0")
-    took_ms = page.evaluate("window.seenAt") - killed_ms
+    took_ms = eventually(lambda: page.evaluate("window.seenAt"), 20, "the row changes") - killed_ms
     print(f"kill -9 seen on the page after {took_ms:.0f} ms")
     # Ten times what is promised: the machine may be busy.
     assert took_ms < 10_000

@@ -2,9 +2,13 @@ import type { ComponentProps } from "react";
 
 import { cn } from "./cn";
 
-/** Fixed columns: nothing moves when a value changes. */
+/** Fixed columns: nothing moves when a value changes. On a small screen it scrolls by itself, so that nothing is cut off. */
 export function Table({ className, ...rest }: ComponentProps<"table">) {
-  return <table className={cn("w-full table-fixed border-collapse", className)} {...rest} />;
+  return (
+    <div className="max-wide:overflow-x-auto">
+      <table className={cn("w-full table-fixed border-collapse max-wide:min-w-[740px]", className)} {...rest} />
+    </div>
+  );
 }
 
 /** `end` puts a column to the right, as numbers are. */
