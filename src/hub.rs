@@ -6,6 +6,7 @@
 //! gateways, feed -> observed -+                        +-> statuses, events
 //! ```
 
+mod contracts;
 mod control;
 mod coverage;
 mod dashboard;
@@ -312,7 +313,7 @@ fn shown(
         status: control.documents(),
         counters: Arc::new(move |id| vitals::of_account(&counted, id)),
         logs: log.source(),
-        feed: Arc::new(queries::Queries(control.clone())),
+        feed: Arc::new(queries::Queries::new(control.clone())),
         pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
         events: outbox.live(),
         rates,

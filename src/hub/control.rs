@@ -6,6 +6,7 @@
 //! does not matter.
 
 mod failovers;
+mod holdings;
 mod news;
 mod subscriptions;
 mod ticks;
@@ -46,6 +47,9 @@ use super::status;
 use super::watch::StandingCell;
 use super::watchdog::ControlBeat;
 use failovers::Pending;
+#[cfg(test)]
+pub(crate) use holdings::Told as ToldContracts;
+pub(crate) use holdings::{Holder, Holdings};
 use news::Told;
 
 /// What the controller's queue holds.
@@ -96,6 +100,7 @@ struct State {
     demanded: Arc<BTreeSet<Contract>>,
     /// What each worker was last told to subscribe.
     subscribed: BTreeMap<AccountId, Subscribed>,
+    assigned: holdings::Assigned,
     coverage: Coverage,
     /// Failovers whose first tick is yet to come.
     pending: Vec<Pending>,
@@ -457,6 +462,7 @@ impl Control {
     fn document(&self, desired: &DesiredState, observed: &Observed, plan: &Plan, now: Now) -> Value {
         let mut state = self.state();
         state.ledger.note(desired, observed, plan, now);
+        state.assigned = holdings::assigned(desired, plan);
         let accounts = state.ledger.accounts(desired, observed, plan);
         let (settings, sections) = (state.settings_stand.shown(), state.market.shown());
         drop(state);

@@ -4,31 +4,59 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mdhub_api::{Feed, Recent};
+use mdhub_api::{ContractTable, Feed, Recent};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{
-    FeedCommand, PeerStatus, QuarantineQuery, QuarantineReport, RecentQuery, RecentTicks, Reply, SourceSlot,
+    ContractTicks, ContractsQuery, FeedCommand, PeerStatus, QuarantineQuery, QuarantineReport, RecentQuery,
+    RecentTicks, Reply, SourceSlot,
 };
 use mdhub_spec::settings::{Rule, Token};
-use tokio::sync::oneshot;
+use mdhub_spec::time::Mono;
+use tokio::sync::{Mutex, oneshot};
 
-use crate::subscribe;
+use crate::{clock, subscribe};
 
+use super::contracts;
 use super::control::Control;
 
 /// The feed answers within milliseconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// The feed is asked for all contracts this often at most, however many clients want to know.
+const TABLE_EVERY_MS: u64 = 500;
+
 /// The feed, as the control port sees it.
-pub(crate) struct Queries(pub(crate) Arc<Control>);
+pub(crate) struct Queries {
+    control: Arc<Control>,
+    /// The last table, and when it was made. Whoever finds it being made waits for it.
+    table: Mutex<Option<(Mono, Arc<ContractTable>)>>,
+}
 
 impl Queries {
+    pub(crate) fn new(control: Arc<Control>) -> Self {
+        Self { control, table: Mutex::default() }
+    }
+
+    /// What came of these contracts' ticks, asked for piece by piece so that the feed's thread has its ticks between.
+    async fn ticks_of(&self, contracts: &Arc<[Contract]>) -> Option<Vec<Option<ContractTicks>>> {
+        let mut all = Vec::with_capacity(contracts.len());
+        while all.len() < contracts.len() {
+            let (contracts, from) = (Arc::clone(contracts), all.len());
+            let told = self.ask(|reply| FeedCommand::Contracts(ContractsQuery { contracts, from, reply })).await?;
+            if told.is_empty() {
+                return None;
+            }
+            all.extend(told);
+        }
+        Some(all)
+    }
+
     async fn ask<T: Send + 'static>(&self, question: impl FnOnce(Reply<T>) -> FeedCommand) -> Option<T> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply::new(move |told| drop(sender.send(told)));
         let asked = async {
-            self.0.ask_feed(question(reply)).await.ok()?;
+            self.control.ask_feed(question(reply)).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten()
@@ -62,15 +90,31 @@ impl Feed for Queries {
         })
     }
 
+    async fn contracts(&self) -> Option<Arc<ContractTable>> {
+        let mut table = self.table.lock().await;
+        if let Some((made_at, known)) = &*table
+            && clock::now().mono.ms_since(*made_at) < TABLE_EVERY_MS
+        {
+            return Some(Arc::clone(known));
+        }
+        let Some(holdings) = self.control.holdings() else { return Some(Arc::default()) };
+        let contracts = contracts::wanted(&holdings);
+        let ticks = self.ticks_of(&contracts).await?;
+        let (now, silence_ms) = (clock::now(), self.control.settings().borrow().settings.health.contract_silence_ms);
+        let made = Arc::new(contracts::table(&holdings, &contracts, &ticks, silence_ms, now));
+        *table = Some((now.mono, Arc::clone(&made)));
+        Some(made)
+    }
+
     fn account(&self, slot: SourceSlot) -> Option<AccountId> {
-        self.0.account_of(slot)
+        self.control.account_of(slot)
     }
 
     fn slot(&self, account: &AccountId) -> Option<SourceSlot> {
-        self.0.slot(account)
+        self.control.slot(account)
     }
 
     fn tokens(&self) -> Vec<Token> {
-        self.0.settings().borrow().settings.publish.tokens.clone()
+        self.control.settings().borrow().settings.publish.tokens.clone()
     }
 }

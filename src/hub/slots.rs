@@ -28,6 +28,11 @@ impl Slots {
         self.0.get(id).copied()
     }
 
+    /// All that are taken.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&AccountId, SourceSlot)> {
+        self.0.iter().map(|(id, slot)| (id, *slot))
+    }
+
     fn free(&self) -> Option<SourceSlot> {
         let taken: BTreeSet<SourceSlot> = self.0.values().copied().collect();
         (0..SOURCES_MAX).filter_map(|i| SourceSlot::new(u8::try_from(i).ok()?)).find(|slot| !taken.contains(slot))

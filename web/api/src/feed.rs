@@ -25,6 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::Sources;
 use crate::actor::Client;
+use crate::contracts::ContractTable;
 use crate::guard::{self, Guard};
 use crate::problem::{Problem, ProblemDetails};
 
@@ -51,6 +52,9 @@ pub trait Feed: Send + Sync {
 
     /// Ticks of a contract with a greater `seq`, as JSON.
     async fn recent(&self, vt_symbol: String, epoch: Option<u64>, after_seq: u64, limit: usize) -> Option<Recent>;
+
+    /// What comes of every contract that is wanted.
+    async fn contracts(&self) -> Option<Arc<ContractTable>>;
 
     /// Whose place among the sources this is.
     fn account(&self, slot: SourceSlot) -> Option<AccountId>;
@@ -114,7 +118,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
-fn no_answer() -> Problem {
+pub(crate) fn no_answer() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the feed does not answer in time: try again")
 }
 
@@ -122,11 +126,11 @@ fn bad(why: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, why)
 }
 
-fn asked<T>(wanted: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+pub(crate) fn asked<T>(wanted: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     wanted.map(|Query(wanted)| wanted).map_err(|e| bad(e.body_text()))
 }
 
-fn within(limit: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
+pub(crate) fn within(limit: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(usual);
     if (1..=most).contains(&limit) {
         return Ok(limit);

@@ -10,6 +10,7 @@
 //! | `GET /api/events` | what happened |
 //! | `GET /api/openapi.json`, `GET /docs` | all of this as a document, and Swagger UI; open to everybody |
 //! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
+//! | `GET /api/contracts` | which contracts are wanted, who brings them, what is missing |
 //! | `GET /api/ticks/{vt_symbol}` | the last ticks, to fill a gap; also for whoever has a publish token |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
 //! | everything else | the dashboard; open to everybody, since its pages hold nothing but themselves |
@@ -27,6 +28,7 @@
 //! | `actor` | who asks, and from where |
 //! | `accounts` | desired state |
 //! | `events` | what happened |
+//! | `contracts` | which contracts are wanted, and what comes of them |
 //! | `feed` | what the feed tells when it is asked |
 //! | `gateways` | what every account is at |
 //! | `live` | what changes, as it changes |
@@ -38,6 +40,7 @@
 
 mod accounts;
 mod actor;
+mod contracts;
 mod door;
 mod events;
 mod feed;
@@ -73,6 +76,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 
 use actor::Peer;
 use door::Door;
+pub use contracts::{ContractRow, ContractState, ContractTable};
 pub use feed::{Feed, Recent};
 use guard::Guard;
 use limited::Limited;
@@ -175,6 +179,7 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
         .merge(accounts::routes())
+        .merge(contracts::routes())
         .merge(events::routes())
         .merge(feed::routes())
         .merge(gateways::routes())

@@ -16,6 +16,7 @@ mod lines;
 mod live;
 mod logins;
 mod pages;
+mod silent_feed;
 mod sockets;
 mod strangers;
 

@@ -1,6 +1,7 @@
 //! A database that is away, and a feed that does not answer.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use mdhub_spec::account::{AccountId, MarketDataAccount};
@@ -10,7 +11,7 @@ use mdhub_spec::ports::{AccountStore, Event, Loaded, StoreError};
 
 use mdhub_spec::settings::{Rule, Token};
 
-use crate::{Feed, Recent};
+use crate::{ContractTable, Feed, Recent};
 
 /// Answers nothing.
 pub(super) struct Away;
@@ -83,6 +84,10 @@ impl Feed for Away {
     }
 
     async fn recent(&self, _: String, _: Option<u64>, _: u64, _: usize) -> Option<Recent> {
+        None
+    }
+
+    async fn contracts(&self) -> Option<Arc<ContractTable>> {
         None
     }
 

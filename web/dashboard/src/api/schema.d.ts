@@ -129,6 +129,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/contracts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contracts that are wanted, who brings them, and what is missing. */
+        get: operations["get_api_contracts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -419,6 +436,91 @@ export interface components {
             status: string;
             /** @description For example `Ready`. */
             type: string;
+        };
+        /** @description A contract. */
+        ContractItem: {
+            /** @description Accounts whose front has accepted it. While a front owes answers, those alone that bring it. */
+            acknowledged_by: string[];
+            /** @description Accounts that are to subscribe it. */
+            desired_by: string[];
+            /**
+             * Format: int64
+             * @description Copies of published ticks.
+             */
+            duplicate: number;
+            /** @description Where it trades. */
+            exchange: string;
+            /**
+             * Format: int64
+             * @description Ticks published since the hub started.
+             */
+            forwarded: number;
+            /** @description Whether the settings list it among the canaries. */
+            is_canary: boolean;
+            /** @description Whether it is wanted only because a subscriber asks for it. */
+            is_demand: boolean;
+            /**
+             * Format: double
+             * @description Of the last published tick.
+             */
+            last_price?: number | null;
+            /**
+             * Format: int64
+             * @description How long ago that was published, milliseconds.
+             */
+            last_tick_age_ms?: number | null;
+            /** @description Code of its product; null for options and funds of the stock exchanges. */
+            product?: string | null;
+            /**
+             * Format: int64
+             * @description Ticks that a rule condemned.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description The number of that tick.
+             */
+            seq: number;
+            /** @description Accounts that have brought a good tick within the last half minute. */
+            sources: string[];
+            /** @description What it is at. */
+            state: components["schemas"]["ContractState"];
+            /** @description Symbol, a dot, exchange. */
+            vt_symbol: string;
+            /** @description The account whose copy was published last. */
+            winner?: string | null;
+        };
+        /** @description Contracts. */
+        ContractPage: {
+            /**
+             * Format: int64
+             * @description When all of this was so, milliseconds since the epoch.
+             */
+            at_ms: number;
+            /** @description Of all contracts that are wanted, whatever was asked for. */
+            coverage: components["schemas"]["Coverage"];
+            /** @description By `vt_symbol`. */
+            items: components["schemas"]["ContractItem"][];
+            /** @description What to give as `after` for those that follow; null where there are no more. */
+            next?: string | null;
+        };
+        /**
+         * @description What a contract is at.
+         * @enum {string}
+         */
+        ContractState: "ticking" | "silent" | "missing" | "closed";
+        /** @description How many of the wanted contracts come. */
+        Coverage: {
+            /** @description Those that some front has accepted. */
+            acknowledged: number;
+            /** @description Contracts that are wanted. */
+            desired: number;
+            /** @description Those that are `missing`: the first hundred. */
+            missing: string[];
+            /** @description How many are. */
+            missing_total: number;
+            /** @description Those that tick. */
+            ticking: number;
         };
         /** @description Name and password. */
         Credentials: {
@@ -2150,6 +2252,124 @@ export interface operations {
                 };
             };
             /** @description the database is away */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_api_contracts: {
+        parameters: {
+            query?: {
+                /** @description Only those that are at this. */
+                state?: components["schemas"]["ContractState"];
+                /** @description Only those with this in their `vt_symbol`, in small or capital letters. */
+                query?: string;
+                /** @description At most so many. */
+                limit?: number;
+                /** @description Those behind this `vt_symbol`: `next` of the answer before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContractPage"];
+                };
+            };
+            /** @description a parameter is wrong or unknown */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description whoever asks is not known: log in, or send name and password */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request comes from a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the path does not know the method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is no JSON document */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request is for another host: see http.allowed_hosts */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description too many passwords are being checked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the feed does not answer */
             503: {
                 headers: {
                     [name: string]: unknown;

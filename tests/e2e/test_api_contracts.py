@@ -1,0 +1,86 @@
+"""Which contracts are wanted, who brings them, and what is missing, over HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from conftest import Hubs
+from harness import desired
+from harness.api import send
+from harness.hub import Hub
+from harness.subscriber import Subscriber
+from harness.waiting import eventually
+from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, LiveWorld, live_world, scenario, settings
+
+ACCOUNTS = ["ctp-backup", "ctp-main"]
+REFUSED, STALLED, CANARY = "si2701.GFEX", "m2705.DCE", "rb2701.SHFE"
+
+
+def _page(hub: Hub, query: str = "") -> dict[str, Any]:
+    code, page, _ = send(hub, "GET", f"/api/contracts?{query}")
+    assert code == 200, page
+    document: dict[str, Any] = page
+    return document
+
+
+def _items(hub: Hub, query: str = "") -> dict[str, dict[str, Any]]:
+    return {item["vt_symbol"]: item for item in _page(hub, query)["items"]}
+
+
+def test_contracts_tell_who_brings_them_what_is_silent_and_what_is_missing(hubs: Hubs) -> None:
+    world = live_world()
+    refusal = scenario("subscription_refused", instruments=["si2701"])
+    fronts = {at: dataclasses.replace(front, scenarios=(refusal,)) for at, front in world.fronts.items()}
+    world = dataclasses.replace(world, fronts=fronts)
+    health = {"contract_silence_ms": 2_000}
+    file = settings(hubs.directory, world, FUTURES, health=health, canaries={"list": [CANARY]})
+    hub = hubs.run(file)
+    empty = _page(hub)["coverage"]
+    assert (empty["desired"], empty["missing_total"]) == (len(FUTURES), len(FUTURES)), "nobody is to bring them yet"
+    desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
+    desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
+    with Subscriber(hub.listening().zmq, CANARY).connected() as subscriber:
+
+        def covered() -> dict[str, Any] | None:
+            page = _page(hub)
+            of = page["coverage"]
+            is_whole = (of["ticking"], of["acknowledged"], of["missing"]) == (7, 7, [REFUSED])
+            return page if is_whole and all(i["sources"] == ACCOUNTS for i in page["items"] if i["vt_symbol"] != REFUSED) else None
+
+        page = eventually(covered, 40, "all but one to tick, from both")
+        items = {item["vt_symbol"]: item for item in page["items"]}
+        assert list(items) == sorted(FUTURES) and page["next"] is None
+        shown = items[CANARY]
+        eventually(lambda: any(t.payload["seq"] == shown["seq"] for t in subscriber.ticks()), 20, "the tick that is shown")
+        (told,) = [t.payload for t in subscriber.ticks() if t.payload["seq"] == shown["seq"]]
+    assert (shown["last_price"], shown["winner"]) == (told["last_price"], told["source"])
+    assert shown["forwarded"] == shown["seq"] > 0 and shown["last_tick_age_ms"] <= 2_000 and shown["is_canary"]
+    assert shown["desired_by"] == shown["acknowledged_by"] == ACCOUNTS and (shown["product"], shown["exchange"]) == ("rb", "SHFE")
+    assert sum(item["duplicate"] for item in items.values()) > 0
+    missing = items[REFUSED]
+    assert (missing["state"], missing["acknowledged_by"], missing["winner"], missing["seq"]) == ("missing", [], None, 0)
+    assert missing["desired_by"] == ACCOUNTS
+
+    live = LiveWorld.beside(file)
+    for front in (MAIN_FRONT, BACKUP_FRONT):
+        live.add(front, scenario("stall", instruments=["m2705"]))
+    eventually(lambda: list(_items(hub, "state=silent")) == [STALLED], 30, "the stalled one to be silent")
+    assert _items(hub, "state=silent")[STALLED]["acknowledged_by"] == ACCOUNTS
+
+
+def test_contracts_are_paged_looked_for_and_for_nobody_but_the_administrator(hubs: Hubs) -> None:
+    hub = hubs.empty()
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = _page(hub, f"limit=3{after}")
+        seen += [item["vt_symbol"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next'].replace('&', '%26').replace(' ', '%20')}"
+    assert seen == sorted(seen) and len(seen) == page["coverage"]["desired"] == 10
+    assert list(_items(hub, "query=ma7")) == ["MA701.CZCE", "SPD MA701&MA705.CZCE"]
+    for wrong in ("state=lost", "limit=0", "limit=1001", "what=ever"):
+        assert send(hub, "GET", f"/api/contracts?{wrong}")[0] == 400, wrong
+    assert send(hub, "GET", "/api/contracts", headers={"Authorization": ""})[0] == 401
