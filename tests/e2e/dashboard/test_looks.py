@@ -7,7 +7,7 @@ import pytest
 from dashboard.conftest import Boards
 from harness.hub import Hub
 
-PAGES = ["/", "/accounts"]
+PAGES = ["/", "/accounts", "/logs"]
 
 
 def name(path: str) -> str:

@@ -92,18 +92,18 @@ function Head() {
   return (
     <thead>
       <tr className="[&>th]:px-1.5">
-        <Th end className="w-8"><span className="sr-only">{words.priority}</span><span aria-hidden>#</span></Th>
-        <Th className="w-[136px]">{words.gateway}</Th>
-        <Th className="w-[98px] pl-[13px]!">{words.desired}</Th>
-        <Th className="w-[124px] pl-[13px]!">{words.observed}</Th>
-        <Th className="w-[106px] pl-[13px]!">{words.health}</Th>
+        <Th end className="w-8 max-wide:w-7"><span className="sr-only">{words.priority}</span><span aria-hidden>#</span></Th>
+        <Th className="w-[136px] max-wide:w-[124px]">{words.gateway}</Th>
+        <Th className="w-[98px] pl-[13px]! max-wide:w-[88px]">{words.desired}</Th>
+        <Th className="w-[124px] pl-[13px]! max-wide:w-[116px]">{words.observed}</Th>
+        <Th className="w-[106px] pl-[13px]! max-wide:w-[100px]">{words.health}</Th>
         <Th className={wide}>{words.why}</Th>
         <Th end className={cn("w-[74px]", wide)}>{words.uptime}</Th>
         <Th end className="w-[56px]">{words.rate}</Th>
         <Th end className={cn("w-[54px]", wide)}>{words.win}</Th>
         <Th end className={cn("w-[60px]", wide)}>{words.lag}</Th>
         <Th end className={cn("w-[48px]", wide)}>{words.p99}</Th>
-        <Th end className="w-[72px]">{words.age}</Th>
+        <Th end className="w-[72px] max-wide:w-[64px]">{words.age}</Th>
         <Th end className={cn("w-[62px]", wide)}>{words.restarts}</Th>
         <Th end className="w-[108px]">{words.actions}</Th>
       </tr>

@@ -59,7 +59,7 @@ export function Timeline() {
   const router = useRouter();
   const account = useSearchParams().get("account") ?? "";
   const today = day(useHub((hub) => hub.rates?.at_ms ?? hub.events[0]?.at_ms ?? 0));
-  const shown = events.filter((event) => account === "" || event.account === account).slice(0, SHOWN);
+  const shown = events.filter((event) => account === "" || event.account === account).sort((a, b) => b.at_ms - a.at_ms).slice(0, SHOWN);
   const filter = (
     <Select
       label={words.ofAccount}

@@ -66,7 +66,7 @@ export function Switch({ checked, label, onChange, impossible }: { checked: bool
 /** One of a few that exclude each other. */
 export function Segmented<Value extends string>(props: { label: string; value: Value; options: readonly { value: Value; label: ReactNode }[]; onChange: (value: Value) => void }) {
   return (
-    <div role="group" aria-label={props.label} className="inline-flex h-7 overflow-hidden rounded-m border border-border-strong">
+    <div role="group" aria-label={props.label} className="inline-flex h-7 self-start overflow-hidden rounded-m border border-border-strong">
       {props.options.map((option) => (
         <button
           key={option.value}

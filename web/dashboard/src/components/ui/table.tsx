@@ -6,7 +6,7 @@ import { cn } from "./cn";
 export function Table({ className, ...rest }: ComponentProps<"table">) {
   return (
     <div className="max-wide:overflow-x-auto">
-      <table className={cn("w-full table-fixed border-collapse max-wide:min-w-[740px]", className)} {...rest} />
+      <table className={cn("w-full table-fixed border-collapse max-wide:min-w-[660px]", className)} {...rest} />
     </div>
   );
 }

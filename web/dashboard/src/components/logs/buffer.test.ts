@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+
+import type { LogLine } from "@/api/types";
+
+import { asText, isEvent, LINES_MAX, marked, merged } from "./buffer";
+
+function line(seq: number, over: Partial<LogLine> = {}): LogLine {
+  return { seq, at_ms: seq, level: "info", target: "mdhub", message: `m${seq}`, fields: {}, ...over };
+}
+
+const lines = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => line(from + n));
+const numbers = (of: LogLine[]) => of.map((one) => one.seq);
+
+test("the past and what comes meet without a line twice or missing", () => {
+  expect(numbers(merged(lines(1, 5), lines(6, 8)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  // What came while the past was asked for stands in both.
+  expect(numbers(merged(lines(4, 6), lines(1, 5)))).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(numbers(merged([], lines(2, 3)))).toEqual([2, 3]);
+  expect(numbers(merged(lines(2, 3), []))).toEqual([2, 3]);
+});
+
+test("a page that stays open holds ten thousand lines and not more", () => {
+  const held = merged(lines(1, LINES_MAX), lines(LINES_MAX + 1, LINES_MAX + 500));
+  expect([held.length, held[0]?.seq, held.at(-1)?.seq]).toEqual([LINES_MAX, 501, LINES_MAX + 500]);
+});
+
+test("what was searched for is marked wherever it stands, in its own letters", () => {
+  expect(marked("Front lost, front back", "front")).toEqual(["", "Front", " lost, ", "front", " back"]);
+  expect(marked("nothing", "zzz")).toEqual(["nothing"]);
+  expect(marked("all", "")).toEqual(["all"]);
+});
+
+test("a line is written down with its fields", () => {
+  expect(asText(line(1, { account: "a", fields: { pid: 7, why: "x" } }), String)).toBe("1 INFO  a m1 pid=7 why=x");
+  expect([isEvent(line(1, { message: "started" })), isEvent(line(1, { message: "condition" }))]).toEqual([true, false]);
+});
