@@ -6,12 +6,14 @@
 //! gateways, feed -> observed -+                        +-> statuses, events
 //! ```
 
+mod canaries;
 mod contracts;
 mod control;
 mod coverage;
 mod dashboard;
 mod deliveries;
 mod desired;
+mod heartbeat;
 mod hooks;
 mod last;
 mod late;
@@ -35,6 +37,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mdhub_alerts::Waiting;
+use mdhub_api::Canary;
 use mdhub_api::password::Administrator;
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
@@ -146,8 +149,8 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    let rates = rates::start(&mut tasks, &control, &stopped);
-    let shown = shown(&feed, &control, &log, &outbox, rates, store.clone(), administrator.subscribe());
+    let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), administrator.subscribe());
+    let shown = shown.beside(&feed, &control, &log, &outbox);
     tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
@@ -294,31 +297,54 @@ async fn serve(listener: TcpListener, sources: mdhub_api::Sources, stopped: toki
     }
 }
 
-/// What the control port shows.
-fn shown(
-    feed: &FeedHandle,
-    control: &Arc<Control>,
-    log: &logging::Log,
-    outbox: &Outbox,
+/// What the control port shows, as it changes.
+struct Shown {
     rates: tokio_watch::Receiver<Arc<Value>>,
+    canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
     store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
-) -> mdhub_api::Sources {
-    let counted = control.clone();
-    mdhub_api::Sources {
-        clock: Arc::new(clock::now),
-        http: control.settings().borrow().settings.http.clone(),
-        health: health(feed, control),
-        ready: ready::probe(health(feed, control), control.documents()),
-        status: control.documents(),
-        counters: Arc::new(move |id| vitals::of_account(&counted, id)),
-        logs: log.source(),
-        feed: Arc::new(queries::Queries::new(control.clone())),
-        pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
-        events: outbox.live(),
-        rates,
-        store,
-        administrator,
+}
+
+impl Shown {
+    /// Begins to look at what is to be shown.
+    fn begin(
+        tasks: &mut JoinSet<()>,
+        control: &Arc<Control>,
+        stopped: &tokio_watch::Receiver<bool>,
+        store: Arc<dyn AccountStore>,
+        administrator: tokio_watch::Receiver<Arc<Administrator>>,
+    ) -> Self {
+        let canaries = canaries::start(tasks, control, stopped);
+        let rates = rates::start(tasks, control, canaries.clone(), stopped);
+        Self { rates, canaries, store, administrator }
+    }
+
+    /// With what it shows when it is asked.
+    fn beside(
+        self,
+        feed: &FeedHandle,
+        control: &Arc<Control>,
+        log: &logging::Log,
+        outbox: &Outbox,
+    ) -> mdhub_api::Sources {
+        let counted = control.clone();
+        let Self { rates, canaries, store, administrator } = self;
+        mdhub_api::Sources {
+            clock: Arc::new(clock::now),
+            http: control.settings().borrow().settings.http.clone(),
+            health: health(feed, control),
+            ready: ready::probe(health(feed, control), control.documents()),
+            status: control.documents(),
+            counters: Arc::new(move |id| vitals::of_account(&counted, id)),
+            logs: log.source(),
+            feed: Arc::new(queries::Queries::new(control.clone())),
+            pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
+            events: outbox.live(),
+            rates,
+            canaries,
+            store,
+            administrator,
+        }
     }
 }
 

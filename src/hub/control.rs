@@ -213,7 +213,7 @@ impl Control {
         &self.beat
     }
 
-    fn configured(&self) -> Arc<Configured> {
+    pub(super) fn configured(&self) -> Arc<Configured> {
         self.configured.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

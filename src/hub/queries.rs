@@ -38,29 +38,32 @@ impl Queries {
         Self { control, table: Mutex::default() }
     }
 
-    /// What came of these contracts' ticks, asked for piece by piece so that the feed's thread has its ticks between.
-    async fn ticks_of(&self, contracts: &Arc<[Contract]>) -> Option<Vec<Option<ContractTicks>>> {
-        let mut all = Vec::with_capacity(contracts.len());
-        while all.len() < contracts.len() {
-            let (contracts, from) = (Arc::clone(contracts), all.len());
-            let told = self.ask(|reply| FeedCommand::Contracts(ContractsQuery { contracts, from, reply })).await?;
-            if told.is_empty() {
-                return None;
-            }
-            all.extend(told);
-        }
-        Some(all)
-    }
-
     async fn ask<T: Send + 'static>(&self, question: impl FnOnce(Reply<T>) -> FeedCommand) -> Option<T> {
-        let (sender, answer) = oneshot::channel();
-        let reply = Reply::new(move |told| drop(sender.send(told)));
-        let asked = async {
-            self.control.ask_feed(question(reply)).await.ok()?;
-            answer.await.ok()
-        };
-        tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten()
+        ask(&self.control, question).await
     }
+}
+
+async fn ask<T: Send + 'static>(control: &Control, question: impl FnOnce(Reply<T>) -> FeedCommand) -> Option<T> {
+    let (sender, answer) = oneshot::channel();
+    let reply = Reply::new(move |told| drop(sender.send(told)));
+    let asked = async {
+        control.ask_feed(question(reply)).await.ok()?;
+        answer.await.ok()
+    };
+    tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten()
+}
+
+/// What came of these contracts' ticks, asked for piece by piece so that the feed's thread has its ticks between. `None`
+/// where it does not answer.
+pub(super) async fn ticks_of(control: &Control, contracts: &Arc<[Contract]>) -> Option<Vec<Option<ContractTicks>>> {
+    let mut all = Vec::with_capacity(contracts.len());
+    while all.len() < contracts.len() {
+        let (contracts, from) = (Arc::clone(contracts), all.len());
+        let query = |reply| FeedCommand::Contracts(ContractsQuery { contracts, from, reply });
+        let told = ask(control, query).await.filter(|told| !told.is_empty())?;
+        all.extend(told);
+    }
+    Some(all)
 }
 
 #[async_trait]
@@ -99,7 +102,7 @@ impl Feed for Queries {
         }
         let Some(holdings) = self.control.holdings() else { return Some(Arc::default()) };
         let contracts = contracts::wanted(&holdings);
-        let ticks = self.ticks_of(&contracts).await?;
+        let ticks = ticks_of(&self.control, &contracts).await?;
         let (now, silence_ms) = (clock::now(), self.control.settings().borrow().settings.health.contract_silence_ms);
         let made = Arc::new(contracts::table(&holdings, &contracts, &ticks, silence_ms, now));
         *table = Some((now.mono, Arc::clone(&made)));

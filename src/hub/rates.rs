@@ -1,12 +1,12 @@
 //! How fast everything goes: counted four times a second, over the last second, for all who watch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mdhub_api::Canary;
 use mdhub_spec::account::AccountId;
-use mdhub_spec::contract::Exchange;
 use mdhub_spec::plane::SourceVitals;
 use mdhub_spec::time::{Mono, Now};
 use serde_json::{Value, json};
@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 use crate::clock;
 
 use super::control::Control;
-use super::deliveries;
 
 /// From one count to the next.
 const EVERY: Duration = Duration::from_millis(250);
@@ -59,20 +58,27 @@ impl Counts {
 pub(super) fn start(
     tasks: &mut JoinSet<()>,
     control: &Arc<Control>,
+    canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
     stopped: &tokio_watch::Receiver<bool>,
 ) -> tokio_watch::Receiver<Arc<Value>> {
     let (rates, watched) = tokio_watch::channel(Arc::new(Value::Null));
-    tasks.spawn(run(control.clone(), rates, stopped.clone()));
+    tasks.spawn(run(control.clone(), canaries, rates, stopped.clone()));
     watched
 }
 
-async fn run(control: Arc<Control>, rates: tokio_watch::Sender<Arc<Value>>, mut stopped: tokio_watch::Receiver<bool>) {
+async fn run(
+    control: Arc<Control>,
+    canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
+    rates: tokio_watch::Sender<Arc<Value>>,
+    mut stopped: tokio_watch::Receiver<bool>,
+) {
     let mut counts = Counts::default();
     loop {
         let now = clock::now();
         let sources = control.source_vitals();
         counts.push(count(&control, &sources, now.mono));
-        rates.send_replace(Arc::new(shown(&control, &sources, &counts, now)));
+        let canaries = canaries.borrow().clone();
+        rates.send_replace(Arc::new(shown(&control, &sources, &counts, &canaries, now)));
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
@@ -92,7 +98,13 @@ fn count(control: &Control, sources: &BTreeMap<AccountId, Arc<SourceVitals>>, at
     }
 }
 
-fn shown(control: &Control, sources: &BTreeMap<AccountId, Arc<SourceVitals>>, counts: &Counts, now: Now) -> Value {
+fn shown(
+    control: &Control,
+    sources: &BTreeMap<AccountId, Arc<SourceVitals>>,
+    counts: &Counts,
+    canaries: &[Canary],
+    now: Now,
+) -> Value {
     let accounts: BTreeMap<&str, Value> =
         sources.iter().map(|(id, of)| (id.as_str(), account(control, id, of, counts))).collect();
     let feed = control.feed().vitals();
@@ -107,7 +119,7 @@ fn shown(control: &Control, sources: &BTreeMap<AccountId, Arc<SourceVitals>>, co
             "dropped_per_s": counts.per_s(|count| Some(count.dropped)),
         },
         "accounts": accounts,
-        "canaries": canaries(control, sources, now.mono),
+        "canaries": canaries.iter().map(canary).collect::<Vec<Value>>(),
     })
 }
 
@@ -129,19 +141,17 @@ fn account(control: &Control, id: &AccountId, of: &SourceVitals, counts: &Counts
     })
 }
 
-/// How long ago the last tick of each canary's exchange came, by anybody and by each account.
-fn canaries(control: &Control, sources: &BTreeMap<AccountId, Arc<SourceVitals>>, now: Mono) -> Value {
-    let settings = control.settings();
-    let exchanges: BTreeSet<Exchange> =
-        settings.borrow().settings.canaries.list.iter().map(|canary| canary.exchange()).collect();
-    let last: Vec<_> = sources.iter().map(|(id, of)| (id.as_str(), deliveries::last_ticks(of))).collect();
-    let one = |exchange: Exchange| {
-        let by_account: BTreeMap<&str, u64> =
-            last.iter().filter_map(|(id, of)| Some((*id, now.ms_since(*of.get(&exchange)?)))).collect();
-        let age_ms = by_account.values().min();
-        json!({"exchange": exchange.to_string(), "last_tick_age_ms": age_ms, "by_account": by_account})
-    };
-    exchanges.into_iter().map(one).collect()
+/// The canaries, without their past.
+fn canary(of: &Canary) -> Value {
+    let by_account: BTreeMap<&str, u64> = of.sources.iter().map(|s| (s.account.as_str(), s.age_ms)).collect();
+    json!({
+        "vt_symbol": of.vt_symbol,
+        "exchange": of.exchange,
+        "last_price": of.last_price,
+        "last_tick_age_ms": of.last_tick_age_ms,
+        "ticks_per_s": of.ticks_per_s,
+        "by_account": by_account,
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ from conftest import Hubs
 from harness import desired
 from harness.api import send
 from harness.hub import Hub
+from harness.live import LiveClient
 from harness.subscriber import Subscriber
 from harness.waiting import eventually
 from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, LiveWorld, live_world, scenario, settings
@@ -84,3 +85,40 @@ def test_contracts_are_paged_looked_for_and_for_nobody_but_the_administrator(hub
     for wrong in ("state=lost", "limit=0", "limit=1001", "what=ever"):
         assert send(hub, "GET", f"/api/contracts?{wrong}")[0] == 400, wrong
     assert send(hub, "GET", "/api/contracts", headers={"Authorization": ""})[0] == 401
+
+
+def test_a_canary_is_active_until_it_is_stale_and_its_minutes_tell_of_the_gap(hubs: Hubs) -> None:
+    health = {"canary_silence_ms": 1_000, "market_silent_hold_ms": 60_000}
+    file = settings(hubs.directory, live_world(), FUTURES, health=health, canaries={"list": [CANARY, STALLED]})
+    hub = hubs.run(file)
+    desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
+    desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
+
+    def canary(state: str) -> dict[str, Any] | None:
+        code, page, _ = send(hub, "GET", "/api/canaries")
+        assert code == 200 and [item["vt_symbol"] for item in page["items"]] == [CANARY, STALLED], page
+        one: dict[str, Any] = page["items"][0]
+        return one if one["state"] == state and len(one["sources"]) == 2 and (state == "stale" or one["ticks_per_s"] > 0) else None
+
+    active = eventually(lambda: canary("active"), 30, "it to be active")
+    assert active["last_price"] > 0 and active["last_tick_age_ms"] <= 1_000 and active["exchange"] == "SHFE"
+    assert {source["account"] for source in active["sources"]} == set(ACCOUNTS)
+    minutes = active["minutes"]
+    assert [b["at_ms"] - a["at_ms"] for a, b in zip(minutes, minutes[1:], strict=False)] == [60_000] * 29
+    assert {minute["state"] for minute in minutes[:25]} == {"down"} and minutes[-1]["state"] in ("full", "gap", "silent")
+    client = LiveClient.open(hub)
+    client.until(lambda c: c.rates and c.rates["canaries"] and c.rates["canaries"][0]["last_price"], 20, "the canaries")
+    of = {canary["vt_symbol"]: canary for canary in client.rates["canaries"]}
+    assert of[CANARY]["last_price"] > 0 and set(of[CANARY]["by_account"]) == set(ACCOUNTS) and of[STALLED]["exchange"] == "DCE"
+
+    live = LiveWorld.beside(file)
+    for front in (MAIN_FRONT, BACKUP_FRONT):
+        live.add(front, scenario("stall", instruments=["rb2701"]))
+
+    def told() -> bool:
+        stale = canary("stale")
+        now = stale["minutes"][-1] if stale else {}
+        return now.get("state") in ("gap", "silent") and now["longest_gap_ms"] > 3_000 and stale["ticks_per_s"] == 0
+
+    eventually(told, 30, "the gap to be told")
+    assert send(hub, "GET", "/api/canaries", headers={"Authorization": ""})[0] == 401

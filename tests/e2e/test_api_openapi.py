@@ -104,7 +104,7 @@ def test_what_is_read_looks_as_the_document_says_and_nothing_is_read_by_stranger
                 assert said[0] == 200, f"{path}: {said}"
                 _check(document, operation, said, f"get {path}")
                 reads += 1
-    assert reads == 13
+    assert reads == 14
 
 
 def _junk(chance: random.Random) -> Any:

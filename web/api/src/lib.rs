@@ -10,6 +10,7 @@
 //! | `GET /api/events` | what happened |
 //! | `GET /api/openapi.json`, `GET /docs` | all of this as a document, and Swagger UI; open to everybody |
 //! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
+//! | `GET /api/canaries` | how the canaries tick, and did in the last half hour |
 //! | `GET /api/contracts` | which contracts are wanted, who brings them, what is missing |
 //! | `GET /api/ticks/{vt_symbol}` | the last ticks, to fill a gap; also for whoever has a publish token |
 //! | `GET /api/gateways`, `GET /api/gateways/{id}` | what every account is at, and its counters |
@@ -28,6 +29,7 @@
 //! | `actor` | who asks, and from where |
 //! | `accounts` | desired state |
 //! | `events` | what happened |
+//! | `canaries` | how the canaries tick |
 //! | `contracts` | which contracts are wanted, and what comes of them |
 //! | `feed` | what the feed tells when it is asked |
 //! | `gateways` | what every account is at |
@@ -40,6 +42,7 @@
 
 mod accounts;
 mod actor;
+mod canaries;
 mod contracts;
 mod door;
 mod events;
@@ -75,8 +78,9 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 
 use actor::Peer;
-use door::Door;
+pub use canaries::{Canary, CanarySource, CanaryState, Minute, MinuteState};
 pub use contracts::{ContractRow, ContractState, ContractTable};
+use door::Door;
 pub use feed::{Feed, Recent};
 use guard::Guard;
 use limited::Limited;
@@ -123,6 +127,8 @@ pub struct Sources {
     pub events: broadcast::Sender<Event>,
     /// How fast everything goes, four times a second at most.
     pub rates: watch::Receiver<Arc<Value>>,
+    /// The canaries, four times a second at most.
+    pub canaries: watch::Receiver<Arc<Vec<Canary>>>,
     /// The feed, as far as it can be asked.
     pub feed: Arc<dyn Feed>,
     /// The dashboard.
@@ -179,6 +185,7 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
     let api = Router::new()
         .merge(accounts::routes())
+        .merge(canaries::routes())
         .merge(contracts::routes())
         .merge(events::routes())
         .merge(feed::routes())

@@ -15,7 +15,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::accounts::{self, draft, pasted};
 use crate::problem::Problem;
-use crate::{Sources, contracts, events, feed, gateways, health, logs, session};
+use crate::{Sources, canaries, contracts, events, feed, gateways, health, logs, session};
 
 /// Swagger UI sets styles by itself, and its icons are in its style sheet.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; \
@@ -32,7 +32,7 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
         accounts::start, accounts::stop, accounts::restart, accounts::confirm_empty, pasted::parse,
         gateways::list, gateways::one,
         events::list, logs::list,
-        contracts::list, feed::subscribers, feed::quarantine, feed::ticks,
+        canaries::list, contracts::list, feed::subscribers, feed::quarantine, feed::ticks,
     ),
     components(schemas(draft::Draft, draft::Change)),
     modifiers(&Everywhere),
@@ -127,7 +127,7 @@ mod tests {
     fn every_operation_has_words_and_says_what_an_error_looks_like() {
         let document = serde_json::to_value(&*DOCUMENT).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
-        assert_eq!(paths.len(), 18, "a path is missing: {:?}", paths.keys());
+        assert_eq!(paths.len(), 19, "a path is missing: {:?}", paths.keys());
         let mut ids = std::collections::HashSet::new();
         let problem = serde_json::json!({"$ref": "#/components/schemas/ProblemDetails"});
         for (path, operations) in paths {

@@ -73,6 +73,7 @@ impl Port {
             logs: logs.clone(),
             events: events.clone(),
             rates: rates.subscribe(),
+            canaries: watch::Sender::new(Arc::default()).subscribe(),
             feed: Arc::new(away::Away),
             pages: Arc::new(pages),
             store: Arc::new(away::Away),

@@ -129,6 +129,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/canaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The canaries, and how each ticked in the last half hour. */
+        get: operations["get_api_canaries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/contracts": {
         parameters: {
             query?: never;
@@ -378,6 +395,54 @@ export interface components {
             /** @description What is wrong with it. */
             why: string;
         };
+        /** @description The canaries. */
+        Canaries: {
+            /** @description As the settings list them. */
+            items: components["schemas"]["Canary"][];
+        };
+        /** @description A canary. */
+        Canary: {
+            /** @description Where it trades. */
+            exchange: string;
+            /**
+             * Format: double
+             * @description Of its last published tick.
+             */
+            last_price?: number | null;
+            /**
+             * Format: int64
+             * @description How long ago that was published, milliseconds.
+             */
+            last_tick_age_ms?: number | null;
+            /** @description The last thirty, oldest first; the last one is the present one. */
+            minutes: components["schemas"]["Minute"][];
+            /** @description Accounts that have ever brought a tick of its exchange. */
+            sources: components["schemas"]["CanarySource"][];
+            /** @description In a word. */
+            state: components["schemas"]["CanaryState"];
+            /**
+             * Format: double
+             * @description Ticks published over the last second.
+             */
+            ticks_per_s: number;
+            /** @description Symbol, a dot, exchange. */
+            vt_symbol: string;
+        };
+        /** @description A source of a canary's exchange. */
+        CanarySource: {
+            /** @description Who. */
+            account: string;
+            /**
+             * Format: int64
+             * @description How long ago it brought a tick of any contract of the exchange, milliseconds.
+             */
+            age_ms: number;
+        };
+        /**
+         * @description What a canary is at.
+         * @enum {string}
+         */
+        CanaryState: "active" | "stale" | "closed";
         /**
          * @description What is to be otherwise; what is left out stays. A whole account, as it was read, is understood too: what only the hub
          *     writes must be what it was then.
@@ -760,6 +825,26 @@ export interface components {
              */
             next?: number | null;
         };
+        /** @description A minute of a canary. */
+        Minute: {
+            /**
+             * Format: int64
+             * @description Its begin, milliseconds since the epoch.
+             */
+            at_ms: number;
+            /**
+             * Format: int64
+             * @description The longest silence that reached into it, milliseconds; null where it was in no section.
+             */
+            longest_gap_ms?: number | null;
+            /** @description In a word. */
+            state: components["schemas"]["MinuteState"];
+        };
+        /**
+         * @description How a canary ticked in a minute.
+         * @enum {string}
+         */
+        MinuteState: "full" | "gap" | "silent" | "closed" | "down";
         /** @description What was asked for, and is yet to reach the processes. */
         Operated: {
             /**
@@ -2253,6 +2338,106 @@ export interface operations {
             };
             /** @description the database is away */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_api_canaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canaries"];
+                };
+            };
+            /** @description the request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description whoever asks is not known: log in, or send name and password */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request comes from a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the path does not know the method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is no JSON document */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request is for another host: see http.allowed_hosts */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description too many passwords are being checked */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
