@@ -7,7 +7,7 @@ import pytest
 from dashboard.conftest import Boards
 from harness.hub import Hub
 
-PAGES = ["/", "/accounts", "/logs"]
+PAGES = ["/", "/accounts", "/logs", "/contracts", "/clients", "/quarantine"]
 
 
 def name(path: str) -> str:
@@ -20,7 +20,6 @@ def test_no_page_has_a_fault_that_axe_finds(boards: Boards, hub: Hub, theme: str
     board = boards(hub, theme=theme, language=language)
     for path in PAGES:
         page = board.open(path)
-        page.wait_for_timeout(300)
         board.shot(f"{name(path)}-{theme}-{language}")
         assert board.axe() == [], path
         inline = page.evaluate("[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on'))).length")

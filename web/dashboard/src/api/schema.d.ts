@@ -14,7 +14,7 @@ export interface paths {
         /** Every account, and the rows that cannot be used. */
         get: operations["get_api_accounts"];
         put?: never;
-        /** Adds an account. */
+        /** Adds an account. vnpy's words for its settings, and its file as `connect_setting`, are understood as well. */
         post: operations["post_api_accounts"];
         delete?: never;
         options?: never;
@@ -1017,6 +1017,8 @@ export interface components {
         };
         /** @description Ticks that were published. */
         Ticks: {
+            /** @description Of these numbers: the hub's start. */
+            epoch: string;
             /** @description In the order of their `seq`, without a gap; the fields of a tick's payload. */
             items: unknown[];
         };
@@ -3560,7 +3562,7 @@ export interface operations {
             query?: {
                 /** @description That `after_seq` is of; the present one where it is left out. */
                 epoch?: number;
-                /** @description Those with a greater `seq`. */
+                /** @description Those with a greater `seq`; the newest where it is left out. */
                 after_seq?: number;
                 /** @description At most so many. */
                 limit?: number;
@@ -3673,6 +3675,15 @@ export interface operations {
             };
             /** @description too many passwords are being checked */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description one of the ticks cannot be read again */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -16,3 +16,6 @@ export type ProblemDetails = Schemas["ProblemDetails"];
 export type RejectedTick = Schemas["RejectedTick"];
 export type Session = Schemas["Session"];
 export type Subscriber = Schemas["Subscriber"];
+export type Canary = Schemas["Canary"];
+export type ContractItem = Schemas["ContractItem"];
+export type ContractState = Schemas["ContractState"];

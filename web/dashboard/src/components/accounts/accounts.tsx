@@ -8,8 +8,8 @@ import { answer, api, ApiError } from "@/api/client";
 import type { Account } from "@/api/types";
 import { Shell } from "@/components/shell/shell";
 import { Button } from "@/components/ui/button";
-import { SearchInput } from "@/components/ui/field";
 import { Empty, Failed, Loading, Panel } from "@/components/ui/panel";
+import { Search } from "@/components/ui/search";
 import { useLink } from "@/live/link";
 import { useHub } from "@/live/store";
 import { accountWords } from "@/words/accounts";
@@ -80,7 +80,7 @@ export function Accounts() {
       <div className="flex min-h-8 flex-wrap items-center gap-3">
         <span aria-hidden className="text-16 font-semibold">{words.title}</span>
         {known && <span className="text-muted">{words.summary(known.items.length, known.items.filter((account) => account.is_enabled).length)}</span>}
-        <SearchInput label={words.search} className="ml-auto w-60" value={search} onChange={(event) => router.replace(event.target.value ? `/accounts?q=${encodeURIComponent(event.target.value)}` : "/accounts", { scroll: false })} />
+        <Search label={words.search} className="ml-auto w-60" text={search} onChange={(to) => router.replace(to ? `/accounts?q=${encodeURIComponent(to)}` : "/accounts", { scroll: false })} />
         <Button impossible={isLost && words.away} onClick={() => setOpened({ sheet: "paste", account: null })}>
           {words.pasteJson}
         </Button>

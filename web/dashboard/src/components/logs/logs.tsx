@@ -7,8 +7,9 @@ import { useCallback, useEffect, useState } from "react";
 import type { LogLevel } from "@/api/types";
 import { Shell } from "@/components/shell/shell";
 import { Button } from "@/components/ui/button";
-import { SearchInput, Select } from "@/components/ui/field";
+import { Select } from "@/components/ui/field";
 import { Empty, Failed, Loading } from "@/components/ui/panel";
+import { Search } from "@/components/ui/search";
 import { count } from "@/format/number";
 import { clockMs, day } from "@/format/time";
 import { useHub } from "@/live/store";
@@ -20,8 +21,6 @@ import { LineList } from "./list";
 import { useLines, type Wanted } from "./stream";
 
 const LEVELS = ["error", "warn", "info", "debug"] as const;
-/** After the last key of a search, before the hub is asked. */
-const QUIET_MS = 300;
 
 /** The filter stands in the address, so that a link shows the same. */
 function useWanted(): [Wanted, number | null, (change: Partial<Wanted>) => void] {
@@ -35,22 +34,6 @@ function useWanted(): [Wanted, number | null, (change: Partial<Wanted>) => void]
     router.replace(next.size > 0 ? `/logs?${next}` : "/logs", { scroll: false });
   };
   return [wanted, atMs === null ? null : Number(atMs), set];
-}
-
-function Search({ text, onChange }: { text: string; onChange: (text: string) => void }) {
-  const words = useWords(logWords);
-  const [typed, setTyped] = useState<string | null>(null);
-  useEffect(() => {
-    if (typed === null) return undefined;
-    const timer = setTimeout(() => {
-      onChange(typed);
-      setTyped(null);
-    }, QUIET_MS);
-    return () => clearTimeout(timer);
-    // The way to change it is another one at every draw.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [typed]);
-  return <SearchInput label={words.search} className="w-64" value={typed ?? text} onChange={(event) => setTyped(event.target.value)} />;
 }
 
 function useLogKeys(setPaused: (set: (isPaused: boolean) => boolean) => void): void {
@@ -110,7 +93,7 @@ export function Logs() {
               <option key={id}>{id}</option>
             ))}
           </Select>
-          <Search text={wanted.text} onChange={(to) => setWanted({ text: to })} />
+          <Search label={words.search} className="w-64" text={wanted.text} onChange={(to) => setWanted({ text: to })} />
           <span className="text-12 text-muted" data-lines={stream.lines.length}>{words.lines(count(stream.lines.length))}</span>
           {stream.dropped > 0 && <span className="text-12 text-warn-text">{words.dropped(count(stream.dropped))}</span>}
           <div className="ml-auto flex items-center gap-2">

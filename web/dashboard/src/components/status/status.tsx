@@ -6,6 +6,7 @@ import { Shell } from "@/components/shell/shell";
 import { shellWords } from "@/words/shell";
 import { useWords } from "@/words/words";
 
+import { Canaries } from "./canaries";
 import { Charts } from "./charts";
 import { Gateways } from "./gateways";
 import { HubPanel } from "./hub";
@@ -16,6 +17,7 @@ export function Status() {
   const words = useWords(shellWords);
   return (
     <Shell page="status" title={words.status}>
+      <Canaries />
       <Gateways />
       <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)_452px] gap-3 max-wide:grid-cols-1 max-wide:flex-none">
         <Suspense>
