@@ -183,7 +183,7 @@ async fn delete(store: &dyn AccountStore, id: &AccountId, yes: bool) -> Result<(
     if !yes {
         return Err(format!("account {id}: deleting is for good and ends its gateway: repeat with --yes"));
     }
-    store.delete(id).await.map_err(|e| e.to_string())?;
+    store.delete(id, None).await.map_err(|e| e.to_string())?;
     note(store, id, "Deleted", "the account was deleted").await;
     say(format_args!("account {id}: deleted"))
 }

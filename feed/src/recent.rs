@@ -98,6 +98,21 @@ impl Recent {
         RecentTicks::Ticks(found.iter().rev().map(|(link, header)| self.payload(*link, header)).collect())
     }
 
+    /// The topic's newest ticks, the oldest of them first, at most `limit`; fewer where the others have left the log.
+    pub(crate) fn newest(&self, topic: TopicId, limit: usize) -> RecentTicks {
+        let Some(last) = self.topics.get(topic.0 as usize).filter(|last| last.link > 0) else {
+            return RecentTicks::Unknown;
+        };
+        let (mut link, mut found) = (last.link, Vec::new());
+        while found.len() < limit.min(TICKS_MAX) {
+            let Some(header) = self.header(link) else { break };
+            found.push(self.payload(link, &header));
+            link = header.before;
+        }
+        found.reverse();
+        RecentTicks::Ticks(found)
+    }
+
     /// The answer to whoever asks by another epoch's numbers.
     pub(crate) fn gone(&self, topic: TopicId, epoch: u64) -> RecentTicks {
         match self.after(topic, 0, 0, epoch) {
@@ -196,6 +211,21 @@ mod tests {
         assert_eq!(log.after(TopicId(0), 6, 1, EPOCH), ticks(&[&[7; 5]]));
         log.append(TopicId(0), 1, b"anew");
         assert_eq!(log.after(TopicId(0), 0, 9, EPOCH), ticks(&[b"anew"]));
+    }
+
+    #[test]
+    fn the_newest_are_given_oldest_first_as_far_back_as_the_log_goes() {
+        let mut log = recent(100, 1);
+        for seq in 1..=10 {
+            log.append(TopicId(0), seq, &[seq as u8; 5]);
+        }
+        assert_eq!(log.newest(TopicId(0), 2), ticks(&[&[9; 5], &[10; 5]]));
+        assert_eq!(log.newest(TopicId(0), 9), ticks(&[&[7; 5], &[8; 5], &[9; 5], &[10; 5]]), "the others have left");
+        assert_eq!(log.newest(TopicId(7), 9), RecentTicks::Unknown);
+        let mut log = recent(1 << 20, 1);
+        (1..=3_000).for_each(|seq| log.append(TopicId(0), seq, b"x"));
+        let RecentTicks::Ticks(found) = log.newest(TopicId(0), usize::MAX) else { panic!("they are there") };
+        assert_eq!(found.len(), TICKS_MAX);
     }
 
     #[test]

@@ -315,8 +315,8 @@ pub struct RecentQuery {
     pub vt_symbol: String,
     /// The epoch that `after_seq` is of; `None` for the present one.
     pub epoch: Option<u64>,
-    /// Those with a greater `seq`.
-    pub after_seq: u64,
+    /// Those with a greater `seq`; the newest where it is `None`.
+    pub after_seq: Option<u64>,
     /// Most ticks in the answer.
     pub limit: usize,
     /// Where the answer goes.

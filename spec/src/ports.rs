@@ -105,8 +105,8 @@ pub trait AccountStore: Send + Sync {
     /// generation, comes back.
     async fn update(&self, account: MarketDataAccount) -> Result<MarketDataAccount, StoreError>;
 
-    /// Removes an account.
-    async fn delete(&self, id: &AccountId) -> Result<(), StoreError>;
+    /// Removes an account: with a `generation`, only while that is the stored one ([`StoreError::Stale`] otherwise).
+    async fn delete(&self, id: &AccountId, generation: Option<u64>) -> Result<(), StoreError>;
 
     /// A number that differs after another connection or this one has written. Cheap enough to ask several times a second.
     async fn revision(&self) -> Result<u64, StoreError>;

@@ -198,6 +198,11 @@ impl Control {
         }
     }
 
+    /// The hub's start, nanoseconds since the epoch; the payloads' `epoch`.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// What the status file is to say, whenever it changes.
     pub(crate) fn documents(&self) -> tokio_watch::Receiver<Arc<Value>> {
         self.documents.subscribe()

@@ -70,8 +70,8 @@ impl AccountStore for LateStore {
         self.store().await?.update(account).await
     }
 
-    async fn delete(&self, id: &AccountId) -> Result<(), StoreError> {
-        self.store().await?.delete(id).await
+    async fn delete(&self, id: &AccountId, generation: Option<u64>) -> Result<(), StoreError> {
+        self.store().await?.delete(id, generation).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

@@ -82,12 +82,16 @@ impl Feed for Queries {
         self.ask(|reply| FeedCommand::Quarantine(QuarantineQuery { rule, source, contract, limit, reply })).await
     }
 
-    async fn recent(&self, vt_symbol: String, epoch: Option<u64>, after_seq: u64, limit: usize) -> Option<Recent> {
+    async fn recent(
+        &self,
+        vt_symbol: String,
+        epoch: Option<u64>,
+        after_seq: Option<u64>,
+        limit: usize,
+    ) -> Option<Recent> {
         let query = |reply| FeedCommand::Recent(RecentQuery { vt_symbol, epoch, after_seq, limit, reply });
         Some(match self.ask(query).await? {
-            RecentTicks::Ticks(payloads) => {
-                Recent::Ticks(payloads.iter().filter_map(|payload| subscribe::as_json(payload)).collect())
-            }
+            RecentTicks::Ticks(payloads) => shown(&payloads, self.control.epoch()),
             RecentTicks::Gone { epoch, oldest_seq } => Recent::Gone { epoch, oldest_seq },
             RecentTicks::Unknown => Recent::Unknown,
         })
@@ -119,5 +123,27 @@ impl Feed for Queries {
 
     fn tokens(&self) -> Vec<Token> {
         self.control.settings().borrow().settings.publish.tokens.clone()
+    }
+}
+
+/// Payloads as JSON: all of them or none, since one that was left out would be a gap that nobody sees.
+fn shown(payloads: &[Vec<u8>], epoch: u64) -> Recent {
+    let items: Option<Vec<_>> = payloads.iter().map(|payload| subscribe::as_json(payload)).collect();
+    items.map_or(Recent::Unreadable, |items| Recent::Ticks { epoch, items })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_payload_that_cannot_be_read_is_told_and_not_left_out() {
+        let whole = b"\x81\xa3seq\x05".to_vec();
+        let items = vec![json!({"seq": 5})];
+        assert_eq!(shown(std::slice::from_ref(&whole), 7), Recent::Ticks { epoch: 7, items });
+        assert_eq!(shown(&[whole.clone(), b"\x81\xa3se".to_vec(), whole], 7), Recent::Unreadable);
+        assert_eq!(shown(&[], 7), Recent::Ticks { epoch: 7, items: vec![] });
     }
 }

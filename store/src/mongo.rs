@@ -153,8 +153,8 @@ impl AccountStore for MongoStore {
         self.within(accounts::update(&self.database, &self.key, account, now_ms())).await
     }
 
-    async fn delete(&self, id: &AccountId) -> Result<(), StoreError> {
-        self.within(accounts::delete(&self.database, id)).await
+    async fn delete(&self, id: &AccountId, generation: Option<u64>) -> Result<(), StoreError> {
+        self.within(accounts::delete(&self.database, id, generation)).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

@@ -98,8 +98,8 @@ impl AccountStore for MySqlStore {
         self.within(accounts::update(&self.pool, &self.key, account, now_ms())).await
     }
 
-    async fn delete(&self, id: &AccountId) -> Result<(), StoreError> {
-        self.within(accounts::delete(&self.pool, id)).await
+    async fn delete(&self, id: &AccountId, generation: Option<u64>) -> Result<(), StoreError> {
+        self.within(accounts::delete(&self.pool, id, generation)).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

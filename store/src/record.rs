@@ -181,14 +181,15 @@ pub(crate) fn stored(key: &SealingKey, account: &MarketDataAccount) -> Result<Re
     })
 }
 
+/// As it is stored; one that cannot be stored is that of no row.
+pub(crate) fn generation(given: u64) -> i64 {
+    i64::try_from(given).unwrap_or(-1)
+}
+
 /// Why a write at `given` found no row: `found` is the generation that is there.
-pub(crate) fn missed(account: MarketDataAccount, found: Option<i64>) -> StoreError {
+pub(crate) fn missed(id: AccountId, given: u64, found: Option<i64>) -> StoreError {
     match found {
-        None => StoreError::NotFound(account.id),
-        Some(found) => StoreError::Stale {
-            given: account.generation,
-            found: u64::try_from(found).unwrap_or_default(),
-            id: account.id,
-        },
+        None => StoreError::NotFound(id),
+        Some(found) => StoreError::Stale { id, given, found: u64::try_from(found).unwrap_or_default() },
     }
 }

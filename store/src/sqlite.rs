@@ -99,10 +99,10 @@ impl AccountStore for SqliteStore {
         link.settle(open, done)
     }
 
-    async fn delete(&self, id: &AccountId) -> Result<(), StoreError> {
+    async fn delete(&self, id: &AccountId, generation: Option<u64>) -> Result<(), StoreError> {
         let mut link = self.link.lock().await;
         let mut open = link.ready().await?;
-        let done = accounts::delete(&mut open.connection, id).await;
+        let done = accounts::delete(&mut open.connection, id, generation).await;
         link.settle(open, done)
     }
 

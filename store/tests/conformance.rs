@@ -155,6 +155,13 @@ async fn who_read_before_another_wrote_is_told_and_changes_nothing(backend: &imp
         "{error}"
     );
     assert_eq!(one.get(&id("ctp-main")).await.expect("there"), kept);
+    // Whoever deletes what they read does not delete what another has made of it.
+    let error = one.delete(&id("ctp-main"), Some(1)).await.expect_err("stale");
+    assert!(matches!(&error, StoreError::Stale { given: 1, found: 2, .. }), "{error}");
+    assert!(matches!(one.delete(&id("ctp-main"), Some(u64::MAX)).await, Err(StoreError::Stale { found: 2, .. })));
+    assert_eq!(one.get(&id("ctp-main")).await.expect("there"), kept);
+    one.delete(&id("ctp-main"), Some(2)).await.expect("deleted");
+    assert!(matches!(one.delete(&id("ctp-main"), Some(2)).await, Err(StoreError::NotFound(_))));
 }
 
 async fn what_is_not_there_is_said_to_be_missing(backend: &impl Backend) {
@@ -164,13 +171,13 @@ async fn what_is_not_there_is_said_to_be_missing(backend: &impl Backend) {
     for error in [
         store.get(&missing).await.map(drop).expect_err("missing"),
         store.update(account("ctp-main")).await.map(drop).expect_err("missing"),
-        store.delete(&missing).await.expect_err("missing"),
+        store.delete(&missing, None).await.expect_err("missing"),
     ] {
         assert!(matches!(&error, StoreError::NotFound(id) if *id == missing), "{error}");
     }
-    store.delete(&id("ctp-backup")).await.expect("deleted");
+    store.delete(&id("ctp-backup"), None).await.expect("deleted");
     assert!(store.load().await.expect("loaded").accounts.is_empty());
-    assert!(matches!(store.delete(&id("ctp-backup")).await, Err(StoreError::NotFound(_))));
+    assert!(matches!(store.delete(&id("ctp-backup"), None).await, Err(StoreError::NotFound(_))));
     assert_eq!(store.insert(account("ctp-backup")).await.expect("free again").generation, 1);
 }
 
@@ -212,7 +219,7 @@ async fn the_revision_moves_with_every_write_and_only_then(backend: &impl Backen
         let writer = if round % 2 == 0 { &one } else { &two };
         match round {
             0 => account = writer.insert(account).await.expect("inserted"),
-            5 => writer.delete(&account.id).await.expect("deleted"),
+            5 => writer.delete(&account.id, None).await.expect("deleted"),
             _ => account = writer.update(account).await.expect("updated"),
         }
         let next = one.revision().await.expect("asked");
@@ -270,9 +277,9 @@ async fn nobody_said_that_an_emptied_store_is_to_be_empty_until_somebody_does(ba
     }
     store.confirm_empty().await.expect("asked");
     assert!(!store.load().await.expect("loaded").empty_confirmed, "it is not empty");
-    store.delete(&id("ctp-main")).await.expect("deleted");
+    store.delete(&id("ctp-main"), None).await.expect("deleted");
     let revision = store.revision().await.expect("asked");
-    store.delete(&id("ctp-backup")).await.expect("deleted");
+    store.delete(&id("ctp-backup"), None).await.expect("deleted");
     assert!(store.load().await.expect("loaded").empty_confirmed, "the last one was deleted by name");
     assert_ne!(store.revision().await.expect("asked"), revision);
     // The word is spent by the next account that is read, wherever it came from.

@@ -175,7 +175,7 @@ async fn a_row_that_cannot_be_used_is_set_aside_by_name_and_the_others_go_on() {
         assert_eq!(loaded.accounts.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["well"], "{spoil}");
         let [aside] = &loaded.set_aside[..] else { panic!("{spoil}: {loaded:?}") };
         assert!(aside.id == "spoiled" && aside.why.contains(why) && !aside.why.contains("hunter2"), "{aside:?}");
-        store.delete(&spoiled.id).await.expect("deleted");
+        store.delete(&spoiled.id, None).await.expect("deleted");
     }
 }
 

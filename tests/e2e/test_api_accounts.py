@@ -88,6 +88,8 @@ def test_of_two_writers_the_second_is_told_and_bad_requests_change_nothing(hubs:
     assert send(hub, "PUT", "/api/accounts/ctp-new", {"priority": 1}, match)[0] == 200
     code, problem, _ = send(hub, "PUT", "/api/accounts/ctp-new", {"priority": 2}, match)
     assert (code, problem["generation"]) == (409, 2), problem
+    code, problem, _ = send(hub, "DELETE", "/api/accounts/ctp-new", headers=match)
+    assert (code, problem["generation"]) == (409, 2), "what was read is no longer there"
     code, problem, _ = send(hub, "PUT", "/api/accounts/ctp-new", {**read, "priority": 2})
     assert code == 409, "the generation of a document counts like If-Match"
     assert send(hub, "POST", "/api/accounts", NEW)[0] == 409, "the id is taken"
@@ -193,3 +195,24 @@ def test_the_lines_of_curl_in_the_readme_do_what_they_say(hubs: Hubs) -> None:
     assert {event["reason"] for event in events["items"]} >= {"Changed", "HardRestart"}
     assert "items" in logs
     hub.replaced(process)
+
+
+def test_vnpys_own_words_are_taken_where_ours_are(hubs: Hubs) -> None:
+    hub = hubs.empty()
+    theirs = {"用户名": "u1", "密码": PASSWORD, "经纪商代码": 9999, "交易服务器": "tcp://x:1", "行情服务器": "127.0.0.1:41213", "授权编码": ""}
+    file = {"id": "from-file", "gateway": "ctp", "is_enabled": False, "broker": "b", "connect_setting": {**theirs, "library": "sim"}}
+    code, made, _ = send(hub, "POST", "/api/accounts", file)
+    ours = {"user_id": "u1", "broker_id": "9999", "md_address": [MAIN_FRONT], "library": "sim"}
+    assert (code, made["settings"], made["has_password"]) == (201, ours, True), made
+    bare = {"id": "bare", "gateway": "ctp", "is_enabled": False, **theirs}
+    code, made, _ = send(hub, "POST", "/api/accounts", bare)
+    assert (code, made["settings"], made["has_password"]) == (201, {**ours, "library": "ctp"}, True), made
+    code, now, _ = send(hub, "PUT", "/api/accounts/from-file", {"settings": {"用户名": "u2"}})
+    assert (code, now["settings"]) == (200, {**ours, "user_id": "u2"}), now
+    code, problem, _ = send(hub, "PUT", "/api/accounts/from-file", {"行情服务器": EVIL_FRONT})
+    assert (code, problem["errors"][0]["field"]) == (422, "password"), "it does not follow its account in any language"
+    for odd in ({**theirs, "颜色": "red"}, {**theirs, "user_id": "u3"}):
+        code, problem, _ = send(hub, "POST", "/api/accounts", {"id": "odd", "gateway": "ctp", "settings": odd})
+        assert code == 422 and PASSWORD not in json.dumps(problem), problem
+    assert {item["id"] for item in send(hub, "GET", "/api/accounts")[1]["items"]} == {"from-file", "bare"}
+    assert PASSWORD not in hub.log()

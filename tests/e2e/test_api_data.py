@@ -69,13 +69,22 @@ def test_a_gap_is_filled_with_a_publish_token_that_reads_nothing_else(hubs: Hubs
     assert [(t["seq"], t["tid"], t["last_price"]) for t in filled["items"]] == wanted
     assert filled["items"][0]["datetime"].endswith("+08:00") and filled["items"][0]["epoch"] == str(epoch)
 
+    assert filled["epoch"] == str(epoch)
+
+    code, newest, _ = send(hub, "GET", f"/api/ticks/{CONTRACT}?limit=3", headers=bearer)
+    assert code == 200 and [t["seq"] for t in newest["items"]] == list(range(newest["items"][0]["seq"], newest["items"][0]["seq"] + 3))
+    assert newest["items"][0]["seq"] >= seen[-1]["seq"] - 2, "the newest, and not the first that there are"
+
     code, problem, _ = send(hub, "GET", f"/api/ticks/{CONTRACT}?epoch=1&after_seq=0", headers=bearer)
     assert (code, problem["epoch"]) == (410, str(epoch)) and problem["oldest_seq"] >= 1
     assert send(hub, "GET", f"/api/ticks/{CONTRACT}?limit=1")[0] == 200, "the administrator may as well"
     assert send(hub, "GET", "/api/ticks/zz9999.SHFE", headers=bearer)[0] == 404
     assert send(hub, "GET", "/api/ticks/nonsense", headers=bearer)[0] == 400
     wrong = {"Authorization": "Bearer not-a-token-of-ours"}
-    assert send(hub, "GET", f"/api/ticks/{CONTRACT}", headers=wrong)[0] == 401
+    assert {send(hub, "GET", f"/api/ticks/{CONTRACT}", headers=wrong)[0] for _ in range(20)} == {401}
+    eventually(lambda: "wrong tokens at the control port" in hub.log(), 20, "the log to tell of it")
+    assert hub.log().count("wrong tokens at the control port") == 1, "and of all of them once in a minute"
+    assert "not-a-token-of-ours" not in hub.log()
     for path in ("/api/accounts", "/api/gateways", "/api/subscribers", "/api/events", "/api/logs"):
         assert send(hub, "GET", path, headers=bearer)[0] == 401, path
     assert TOKEN not in hub.log() and TOKEN not in json.dumps(filled)

@@ -71,7 +71,10 @@ impl Feed {
         let is_of_now = epoch.is_none_or(|epoch| epoch == self.epoch);
         let found = match self.server.find(&vt_symbol) {
             None => RecentTicks::Unknown,
-            Some(topic) if is_of_now => self.recent.after(topic, after_seq, limit, self.epoch),
+            Some(topic) if is_of_now => match after_seq {
+                Some(after_seq) => self.recent.after(topic, after_seq, limit, self.epoch),
+                None => self.recent.newest(topic, limit),
+            },
             Some(topic) => self.recent.gone(topic, self.epoch),
         };
         reply.send(found);

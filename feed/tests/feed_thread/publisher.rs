@@ -27,9 +27,16 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value[key].as_str()
 }
 
-fn recent(rig: &Rig, vt_symbol: &str, epoch: Option<u64>, after_seq: u64, limit: usize) -> RecentTicks {
+fn recent(
+    rig: &Rig,
+    vt_symbol: &str,
+    epoch: Option<u64>,
+    after_seq: impl Into<Option<u64>>,
+    limit: usize,
+) -> RecentTicks {
     let (sender, answer) = sync_channel(1);
     let reply = Reply::new(move |found| sender.send(found).expect("the test waits"));
+    let after_seq = after_seq.into();
     let query = RecentQuery { vt_symbol: vt_symbol.into(), epoch, after_seq, limit, reply };
     rig.feed().send(FeedCommand::Recent(query)).expect("room");
     answer.recv_timeout(Duration::from_secs(10)).expect("an answer")
@@ -100,6 +107,12 @@ fn what_was_missed_is_answered_or_said_to_be_gone() {
         recent(&rig, "IF2612.CFFEX", Some(epoch + 1), 2_990, 9),
         RecentTicks::Gone { epoch, oldest_seq },
         "another epoch's numbers mean nothing"
+    );
+    assert_eq!(recent(&rig, "IF2612.CFFEX", None, None, 2), RecentTicks::Ticks(live[2_998..].to_vec()), "the newest");
+    assert_eq!(
+        recent(&rig, "IF2612.CFFEX", Some(epoch + 1), None, 2),
+        RecentTicks::Gone { epoch, oldest_seq },
+        "whoever names an epoch means it"
     );
     assert_eq!(recent(&rig, "rb2701.SHFE", None, 0, 9), RecentTicks::Unknown);
     assert_eq!(recent(&rig, "nobody.SHFE", None, 0, 9), RecentTicks::Unknown);

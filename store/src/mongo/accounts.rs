@@ -124,12 +124,7 @@ pub(crate) async fn update(
 ) -> Result<MarketDataAccount, Fault> {
     account.updated_at_ms = now_ms;
     let row = record::stored(key, &account)?;
-    // A document made by hand may have none yet, and was read as 0.
-    let generation = if row.generation == 0 {
-        doc! {"$in": [0, Bson::Null]}
-    } else {
-        doc! {"$eq": row.generation}
-    };
+    let generation = at(row.generation);
     let written = collection(database)
         .find_one_and_update(
             doc! {"id": &row.id, "generation": generation},
@@ -140,9 +135,7 @@ pub(crate) async fn update(
         .await?;
     let Some(written) = written else {
         let found = collection(database).find_one(doc! {"id": &row.id}).await?;
-        return Err(
-            record::missed(account, found.map(|d| schema::whole(d.get("generation")).unwrap_or_default())).into()
-        );
+        return Err(record::missed(account.id, account.generation, found.as_ref().map(generation_of)).into());
     };
     account.generation += 1;
     if let Ok(created_at) = written.get_datetime("created_at") {
@@ -151,11 +144,27 @@ pub(crate) async fn update(
     Ok(account)
 }
 
-/// Removes an account. That of the last one confirms that there are to be none.
-pub(crate) async fn delete(database: &Database, id: &AccountId) -> Result<(), Fault> {
-    let done = collection(database).delete_many(doc! {"id": id.as_str()}).await?;
+/// A document at this generation. One made by hand may have none yet, and was read as 0.
+fn at(generation: i64) -> Document {
+    if generation == 0 { doc! {"$in": [0, Bson::Null]} } else { doc! {"$eq": generation} }
+}
+
+fn generation_of(document: &Document) -> i64 {
+    schema::whole(document.get("generation")).unwrap_or_default()
+}
+
+/// Removes an account, if need be only at this `generation`. That of the last one confirms that there are to be none.
+pub(crate) async fn delete(database: &Database, id: &AccountId, generation: Option<u64>) -> Result<(), Fault> {
+    let mut wanted = doc! {"id": id.as_str()};
+    if let Some(generation) = generation {
+        wanted.insert("generation", at(record::generation(generation)));
+    }
+    let done = collection(database).delete_many(wanted).await?;
     if done.deleted_count == 0 {
-        return Err(StoreError::NotFound(id.clone()).into());
+        let Some(given) = generation else { return Err(StoreError::NotFound(id.clone()).into()) };
+        let found = collection(database).find_one(doc! {"id": id.as_str()}).await?;
+        let found = found.as_ref().map(generation_of);
+        return Err(record::missed(id.clone(), given, found).into());
     }
     schema::confirm_empty(database).await
 }

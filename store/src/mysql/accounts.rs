@@ -182,19 +182,31 @@ pub(crate) async fn update(
         .fetch_optional(pool)
         .await?;
     if done.rows_affected() == 0 {
-        return Err(record::missed(account, there.map(|(generation, _)| generation)).into());
+        let found = there.map(|(generation, _)| generation);
+        return Err(record::missed(account.id, account.generation, found).into());
     }
     account.generation += 1;
     (account.created_at_ms, account.updated_at_ms) = (there.map_or(account.created_at_ms, |(_, at)| at), now_ms);
     Ok(account)
 }
 
-/// Removes an account. That of the last one confirms that there are to be none.
-pub(crate) async fn delete(pool: &MySqlPool, id: &AccountId) -> Result<(), Fault> {
+/// Removes an account, if need be only at this `generation`. That of the last one confirms that there are to be none.
+pub(crate) async fn delete(pool: &MySqlPool, id: &AccountId, generation: Option<u64>) -> Result<(), Fault> {
     let mut transaction = pool.begin().await?;
-    let done = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(id.as_str()).execute(&mut *transaction).await?;
+    let generation_given = generation.map(record::generation);
+    let done = sqlx::query("DELETE FROM accounts WHERE id = ? AND (? IS NULL OR generation = ?)")
+        .bind(id.as_str())
+        .bind(generation_given)
+        .bind(generation_given)
+        .execute(&mut *transaction)
+        .await?;
     if done.rows_affected() == 0 {
-        return Err(StoreError::NotFound(id.clone()).into());
+        let Some(given) = generation else { return Err(StoreError::NotFound(id.clone()).into()) };
+        let found: Option<i64> = sqlx::query_scalar("SELECT generation FROM accounts WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        return Err(record::missed(id.clone(), given, found).into());
     }
     confirm_empty(&mut *transaction).await?;
     Ok(transaction.commit().await?)

@@ -194,7 +194,7 @@ pub(crate) async fn update(
             .bind(account.id.as_str())
             .fetch_optional(&mut *transaction)
             .await?;
-        return Err(record::missed(account, found).into());
+        return Err(record::missed(account.id, account.generation, found).into());
     };
     transaction.commit().await?;
     account.generation += 1;
@@ -202,12 +202,26 @@ pub(crate) async fn update(
     Ok(account)
 }
 
-/// Removes an account. That of the last one confirms that there are to be none.
-pub(crate) async fn delete(connection: &mut SqliteConnection, id: &AccountId) -> Result<(), Fault> {
+/// Removes an account, if need be only at this `generation`. That of the last one confirms that there are to be none.
+pub(crate) async fn delete(
+    connection: &mut SqliteConnection,
+    id: &AccountId,
+    generation: Option<u64>,
+) -> Result<(), Fault> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let done = sqlx::query("DELETE FROM accounts WHERE id = ?").bind(id.as_str()).execute(&mut *transaction).await?;
+    let done = sqlx::query("DELETE FROM accounts WHERE id = ?1 AND (?2 IS NULL OR generation = ?2)")
+        .bind(id.as_str())
+        .bind(generation.map(record::generation))
+        .execute(&mut *transaction)
+        .await?;
     if done.rows_affected() == 0 {
-        return Err(StoreError::NotFound(id.clone()).into());
+        let Some(given) = generation else { return Err(StoreError::NotFound(id.clone()).into()) };
+        // Whatever a row that was made by hand has for a number.
+        let found: Option<i64> = sqlx::query_scalar("SELECT CAST(generation AS INTEGER) FROM accounts WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        return Err(record::missed(id.clone(), given, found).into());
     }
     confirm_empty(&mut transaction).await?;
     Ok(transaction.commit().await?)

@@ -22,7 +22,7 @@ async fn all_fail(store: &Arc<dyn AccountStore>) -> Vec<StoreError> {
         store.get(&id("ctp-main")).await.map(drop).expect_err("get"),
         store.insert(account("ctp-new")).await.map(drop).expect_err("insert"),
         store.update(account("ctp-main")).await.map(drop).expect_err("update"),
-        store.delete(&id("ctp-main")).await.expect_err("delete"),
+        store.delete(&id("ctp-main"), None).await.expect_err("delete"),
         store.revision().await.map(drop).expect_err("revision"),
         store.append_event(event("told")).await.expect_err("append_event"),
         store.events(1).await.map(drop).expect_err("events"),

@@ -5,11 +5,12 @@
 //! |---|---|
 //! | `draft` | what a request may say of an account, and what comes of it |
 //! | `pasted` | what vnpy keeps for its gateways, read for a form |
+//! | `vnpy` | vnpy's words, turned into ours |
 
 pub(crate) mod draft;
 pub(crate) mod pasted;
+mod vnpy;
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +26,7 @@ use crate::Sources;
 use crate::actor::Actor;
 use crate::problem::{Problem, ProblemDetails};
 use draft::{Change, Draft};
+use vnpy::Spoken;
 
 /// How often a lost race with another writer is run again.
 const RACES_MAX: u32 = 5;
@@ -217,7 +219,7 @@ pub(crate) async fn one(State(sources): State<Sources>, Path(given): Path<String
     Ok(answer(StatusCode::OK, sources.store.get(&id(&given)?).await?))
 }
 
-/// Adds an account.
+/// Adds an account. vnpy's words for its settings, and its file as `connect_setting`, are understood as well.
 #[utoipa::path(post, path = "/api/accounts", tag = "accounts", request_body = Draft, responses(
     (status = 201, body = Account, headers(("location" = String), ("etag" = String))),
     (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "the id is taken"),
@@ -227,9 +229,8 @@ pub(crate) async fn one(State(sources): State<Sources>, Path(given): Path<String
 pub(crate) async fn create(
     State(sources): State<Sources>,
     Extension(actor): Extension<Actor>,
-    body: Result<Json<Draft>, JsonRejection>,
+    Spoken(draft): Spoken<Draft>,
 ) -> Result<Response, Problem> {
-    let Json(draft) = body?;
     let account = draft.account()?;
     let stored = sources.store.insert(account).await?;
     note(&sources, &actor, Some(&stored.id), "Added", "the account was added").await;
@@ -257,9 +258,9 @@ pub(crate) async fn change(
     Extension(actor): Extension<Actor>,
     Path(given): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<Change>, JsonRejection>,
+    Spoken(change): Spoken<Change>,
 ) -> Result<Response, Problem> {
-    let (id, Json(change)) = (id(&given)?, body?);
+    let id = id(&given)?;
     let expected = if_match(&headers)?.or(change.generation());
     let apply = |account: &MarketDataAccount| change.apply(account);
     let (stored, before) = write(&sources, &id, expected, apply).await?;
@@ -287,13 +288,7 @@ pub(crate) async fn remove(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let id = id(&given)?;
-    if let Some(expected) = if_match(&headers)? {
-        let found = sources.store.get(&id).await?.generation;
-        if found != expected {
-            return Err(StoreError::Stale { id, given: expected, found }.into());
-        }
-    }
-    sources.store.delete(&id).await?;
+    sources.store.delete(&id, if_match(&headers)?).await?;
     note(&sources, &actor, Some(&id), "Deleted", "the account was deleted").await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -28,6 +28,7 @@ use crate::actor::Client;
 use crate::contracts::ContractTable;
 use crate::guard::{self, Guard};
 use crate::problem::{Problem, ProblemDetails};
+use crate::tally::Tally;
 
 /// Rejected ticks of one answer: at most, and unless asked otherwise.
 const REJECTED_MAX: usize = 500;
@@ -50,8 +51,14 @@ pub trait Feed: Send + Sync {
         limit: usize,
     ) -> Option<QuarantineReport>;
 
-    /// Ticks of a contract with a greater `seq`, as JSON.
-    async fn recent(&self, vt_symbol: String, epoch: Option<u64>, after_seq: u64, limit: usize) -> Option<Recent>;
+    /// Ticks of a contract with a greater `seq`, or its newest, as JSON.
+    async fn recent(
+        &self,
+        vt_symbol: String,
+        epoch: Option<u64>,
+        after_seq: Option<u64>,
+        limit: usize,
+    ) -> Option<Recent>;
 
     /// What comes of every contract that is wanted.
     async fn contracts(&self) -> Option<Arc<ContractTable>>;
@@ -69,8 +76,13 @@ pub trait Feed: Send + Sync {
 /// Ticks that were published lately.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recent {
-    /// In the order of their `seq`, without a gap.
-    Ticks(Vec<Value>),
+    /// They.
+    Ticks {
+        /// The present epoch.
+        epoch: u64,
+        /// In the order of their `seq`, without a gap.
+        items: Vec<Value>,
+    },
     /// What was asked for is of another epoch, or has left the log.
     Gone {
         /// The present epoch.
@@ -80,6 +92,8 @@ pub enum Recent {
     },
     /// No tick of this contract was published since the hub started.
     Unknown,
+    /// One of them cannot be shown.
+    Unreadable,
 }
 
 /// For the administrator.
@@ -89,12 +103,21 @@ pub(crate) fn routes() -> Router<Sources> {
 
 /// For the administrator, and for whoever has a publish token.
 pub(crate) fn tick_routes(guard: &Guard, feed: &Arc<dyn Feed>) -> Router<Sources> {
-    let readers = (guard.clone(), Arc::clone(feed));
+    let readers =
+        Readers { guard: guard.clone(), feed: Arc::clone(feed), wrong: Tally::new("wrong tokens at the control port") };
     Router::new().route("/ticks/{vt_symbol}", get(ticks).layer(middleware::from_fn_with_state(readers, admit_reader)))
 }
 
+/// Keeps out who may not read ticks.
+#[derive(Clone)]
+struct Readers {
+    guard: Guard,
+    feed: Arc<dyn Feed>,
+    wrong: Tally,
+}
+
 async fn admit_reader(
-    State((guard, feed)): State<(Guard, Arc<dyn Feed>)>,
+    State(Readers { guard, feed, wrong }): State<Readers>,
     client: Extension<Client>,
     request: Request,
     next: Next,
@@ -108,6 +131,7 @@ async fn admit_reader(
     if is_known {
         return next.run(request).await;
     }
+    wrong.count(client.from);
     Problem::new(StatusCode::UNAUTHORIZED, "the token is none of publish.tokens").into_response()
 }
 
@@ -323,7 +347,7 @@ fn raw(raw: &RawTick) -> Value {
 pub(crate) struct After {
     /// That `after_seq` is of; the present one where it is left out.
     epoch: Option<u64>,
-    /// Those with a greater `seq`.
+    /// Those with a greater `seq`; the newest where it is left out.
     after_seq: Option<u64>,
     /// At most so many.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
@@ -333,6 +357,8 @@ pub(crate) struct After {
 /// Ticks that were published.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ticks {
+    /// Of these numbers: the hub's start.
+    epoch: String,
     /// In the order of their `seq`, without a gap; the fields of a tick's payload.
     items: Vec<Value>,
 }
@@ -344,6 +370,7 @@ pub(crate) struct Ticks {
     (status = 400, body = ProblemDetails, content_type = "application/problem+json", description = "the contract or a parameter is wrong"),
     (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "no tick of it was published"),
     (status = 410, body = ProblemDetails, content_type = "application/problem+json", description = "of another epoch, or no longer there: with the present epoch and oldest_seq"),
+    (status = 500, body = ProblemDetails, content_type = "application/problem+json", description = "one of the ticks cannot be read again"),
     (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "the feed does not answer"),
 ))]
 pub(crate) async fn ticks(
@@ -354,9 +381,14 @@ pub(crate) async fn ticks(
     let After { epoch, after_seq, limit } = asked(wanted)?;
     let limit = within(limit, TICKS_MAX, TICKS_MAX)?;
     let contract: Contract = vt_symbol.parse().map_err(|e: mdhub_spec::contract::ContractError| bad(e.to_string()))?;
-    let found = sources.feed.recent(contract.vt_symbol(), epoch, after_seq.unwrap_or_default(), limit).await;
+    let found = sources.feed.recent(contract.vt_symbol(), epoch, after_seq, limit).await;
     match found.ok_or_else(no_answer)? {
-        Recent::Ticks(items) => Ok(Json(Ticks { items })),
+        Recent::Ticks { epoch, items } => Ok(Json(Ticks { epoch: epoch.to_string(), items })),
+        Recent::Unreadable => {
+            tracing::error!(%contract, "a tick that was published cannot be read again");
+            let why = format!("{contract}: a tick that was published cannot be read again; subscribers got it");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))
+        }
         Recent::Gone { epoch, oldest_seq } => {
             let why = "it is of another epoch, or what comes after after_seq has left the log";
             Err(Problem::new(StatusCode::GONE, why).with("epoch", epoch.to_string()).with("oldest_seq", oldest_seq))

@@ -9,21 +9,25 @@ use utoipa::ToSchema;
 
 use crate::problem::{Problem, ProblemDetails};
 
-/// Keys that are understood, or that are about trading and so read over.
-const KNOWN: [&str; 24] = [
+/// Keys that are understood.
+const KNOWN: [&str; 9] = [
     "user_id",
     "password",
     "broker_id",
     "md_address",
-    "td_address",
     "library",
-    "app_id",
-    "auth_code",
-    "product_info",
     "用户名",
     "密码",
     "经纪商代码",
     "行情服务器",
+];
+
+/// Keys that are about trading, and so read over.
+pub(super) const TRADING: [&str; 15] = [
+    "td_address",
+    "app_id",
+    "auth_code",
+    "product_info",
     "交易服务器",
     "产品名称",
     "产品信息",
@@ -92,7 +96,7 @@ pub(crate) async fn parse(text: String) -> Result<Json<Pasted>, Problem> {
 }
 
 /// The kind that a name of vnpy's speaks of.
-fn kind(name: &str) -> Option<&'static str> {
+pub(super) fn kind(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     // Neither is part of the other.
     ["sopt", "ctp"].into_iter().find(|kind| name.contains(kind))
@@ -102,7 +106,7 @@ fn unknown(value: &Value) -> Vec<String> {
     let nothing = Map::new();
     let inner = ["settings", "connect_setting"].iter().find_map(|key| value[key].as_object());
     let keys = inner.or_else(|| value.as_object()).unwrap_or(&nothing).keys();
-    keys.filter(|key| !KNOWN.contains(&key.as_str())).cloned().collect()
+    keys.filter(|key| !KNOWN.iter().chain(&TRADING).any(|known| known == key)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl AccountStore for Away {
         away()
     }
 
-    async fn delete(&self, _: &AccountId) -> Result<(), StoreError> {
+    async fn delete(&self, _: &AccountId, _: Option<u64>) -> Result<(), StoreError> {
         away()
     }
 
@@ -83,7 +83,7 @@ impl Feed for Away {
         None
     }
 
-    async fn recent(&self, _: String, _: Option<u64>, _: u64, _: usize) -> Option<Recent> {
+    async fn recent(&self, _: String, _: Option<u64>, _: Option<u64>, _: usize) -> Option<Recent> {
         None
     }
 
