@@ -146,7 +146,11 @@ pub(crate) async fn update(
 
 /// A document at this generation. One made by hand may have none yet, and was read as 0.
 fn at(generation: i64) -> Document {
-    if generation == 0 { doc! {"$in": [0, Bson::Null]} } else { doc! {"$eq": generation} }
+    if generation == 0 {
+        doc! {"$in": [0, Bson::Null]}
+    } else {
+        doc! {"$eq": generation}
+    }
 }
 
 fn generation_of(document: &Document) -> i64 {

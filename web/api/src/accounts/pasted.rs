@@ -10,17 +10,8 @@ use utoipa::ToSchema;
 use crate::problem::{Problem, ProblemDetails};
 
 /// Keys that are understood.
-const KNOWN: [&str; 9] = [
-    "user_id",
-    "password",
-    "broker_id",
-    "md_address",
-    "library",
-    "用户名",
-    "密码",
-    "经纪商代码",
-    "行情服务器",
-];
+const KNOWN: [&str; 9] =
+    ["user_id", "password", "broker_id", "md_address", "library", "用户名", "密码", "经纪商代码", "行情服务器"];
 
 /// Keys that are about trading, and so read over.
 pub(super) const TRADING: [&str; 15] = [
