@@ -7,7 +7,7 @@ import pytest
 from dashboard.conftest import Boards
 from harness.hub import Hub
 
-PAGES = ["/", "/accounts", "/logs", "/contracts", "/clients", "/quarantine"]
+PAGES = ["/", "/accounts", "/logs", "/contracts", "/clients", "/quarantine", "/gateway?id=ctp-main"]
 
 
 def name(path: str) -> str:
@@ -18,8 +18,9 @@ def name(path: str) -> str:
 @pytest.mark.parametrize(("theme", "language"), [("dark", "en"), ("light", "zh-CN"), ("light", "en"), ("dark", "zh-CN")])
 def test_no_page_has_a_fault_that_axe_finds(boards: Boards, hub: Hub, theme: str, language: str) -> None:
     board = boards(hub, theme=theme, language=language)
+    board.open("/")
     for path in PAGES:
-        page = board.open(path)
+        page = board.turn(path)
         board.shot(f"{name(path)}-{theme}-{language}")
         assert board.axe() == [], path
         inline = page.evaluate("[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on'))).length")

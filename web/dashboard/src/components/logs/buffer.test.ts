@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import type { LogLine } from "@/api/types";
 
-import { asText, isEvent, LINES_MAX, marked, merged } from "./buffer";
+import { asText, gist, isEvent, LINES_MAX, marked, merged } from "./buffer";
 
 function line(seq: number, over: Partial<LogLine> = {}): LogLine {
   return { seq, at_ms: seq, level: "info", target: "mdhub", message: `m${seq}`, fields: {}, ...over };
@@ -28,6 +28,11 @@ test("what was searched for is marked wherever it stands, in its own letters", (
   expect(marked("Front lost, front back", "front")).toEqual(["", "Front", " lost, ", "front", " back"]);
   expect(marked("nothing", "zzz")).toEqual(["nothing"]);
   expect(marked("all", "")).toEqual(["all"]);
+});
+
+test("what a line is about stands beside its message, in a fixed order", () => {
+  expect(gist(line(1, { fields: { why: "a canary is silent", run: "hub", condition: "CanaryFresh", status: "False" } }))).toBe("CanaryFresh · False · a canary is silent");
+  expect(gist(line(1))).toBe("");
 });
 
 test("a line is written down with its fields", () => {

@@ -34,6 +34,15 @@ export function marked(text: string, search: string): string[] {
   return [...parts, text.slice(from)];
 }
 
+/** Fields that say what a line is about. */
+const TELLING = ["condition", "status", "phase", "reason", "why", "error", "name", "from", "pid", "http"];
+
+/** What a line's fields say, in short: many messages are one word. */
+export function gist(line: LogLine): string {
+  const said = TELLING.map((name) => line.fields[name]).filter((value) => typeof value === "string" || typeof value === "number");
+  return said.join(" · ");
+}
+
 /** Whether a line tells of a start, an end or a change of source. */
 export function isEvent(line: LogLine): boolean {
   return /^(started|gateway started|gateway ended|the hub is up|failover|failback|phase)\b/i.test(line.message);

@@ -9,7 +9,7 @@ import { clockMs } from "@/format/time";
 import { logWords } from "@/words/logs";
 import { useWords } from "@/words/words";
 
-import { isEvent, marked } from "./buffer";
+import { gist, isEvent, marked } from "./buffer";
 
 const LEVELS: Record<string, string> = { error: "font-bold text-bad-text", warn: "text-warn-text" };
 
@@ -22,6 +22,7 @@ export const Line = memo(function Line({ line, search }: { line: LogLine; search
   const words = useWords(logWords);
   const [isOpen, setOpen] = useState(false);
   const fields = Object.entries({ ...line.fields, ...(line.incarnation ? { incarnation: line.incarnation } : {}), target: line.target });
+  const said = gist(line);
   const Chevron = isOpen ? ChevronDown : ChevronRight;
   return (
     <div
@@ -38,8 +39,13 @@ export const Line = memo(function Line({ line, search }: { line: LogLine; search
       <span className="truncate text-muted">{line.account ?? words.hub}</span>
       <span className="min-w-0 break-words whitespace-pre-wrap">
         <Marked text={line.message} search={search} />
-        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} className="ml-2 inline-flex items-center text-link">
-          <Chevron className="size-3" aria-hidden />
+        {said !== "" && (
+          <span className="ml-2 text-muted">
+            <Marked text={said} search={search} />
+          </span>
+        )}
+        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} className="ml-2 text-link">
+          <Chevron className="mb-px inline size-3" aria-hidden />
           {words.fields(fields.length)}
         </button>
         {isOpen && (
