@@ -199,6 +199,14 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_is_measured_from_tick_to_tick_however_the_looks_fall() {
+        let mut heartbeat = Heartbeat::default();
+        look(&mut heartbeat, 0, 5_000, |_| true, &[1_000, 4_100]);
+        assert_eq!(heartbeat.minutes()[MINUTES - 1].longest_gap_ms, Some(3_100));
+        assert_eq!(states(&heartbeat, 1), "G");
+    }
+
+    #[test]
     fn before_the_hub_there_is_nothing_and_outside_its_section_a_contract_is_closed() {
         let mut heartbeat = Heartbeat::default();
         // Open in the second and third minute, and from the middle of the fifth on.

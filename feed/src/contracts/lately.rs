@@ -57,6 +57,8 @@ mod tests {
             }
             assert!(lately.at(second(129)).contains(slot(1)));
             assert!(lately.at(second(161)).is_empty(), "nobody has said anything since");
+            lately.note(slot(3), second(161));
+            assert_eq!(lately.at(second(161)), SourceMask::NONE.with(slot(3)), "and what was before is forgotten");
         }
     }
 }
