@@ -48,10 +48,16 @@ def test_the_gateways_are_shown_with_their_counters_and_a_change_is_waited_for(h
     )
     assert main["pid"] == hub.running("ctp-main").pid
     assert main["counters"]["received"] > 0
+    assert [main[name] for name in ("kind", "priority", "is_enabled", "suspended", "restarts")] == ["ctp", 1, True, False, 0]
+    (life,) = main["incarnations"]
+    assert (life["incarnation"], life["started_at_ms"], life["ended_at_ms"]) == (main["incarnation"], main["started_at_ms"], None)
     desired.change(hub.data_dir, "disable", "ctp-main")
     generation = desired.listed(hub.data_dir)["ctp-main"]["generation"]
     _, after = ask(hub, f"/api/gateways/ctp-main?wait_generation={generation}", password)
     assert (after["observed_generation"], after["pid"]) == (generation, None)
+    (life,) = after["incarnations"]
+    assert (after["is_enabled"], after["started_at_ms"], after["restarts"], life["asked"]) == (False, None, 1, True)
+    assert life["incarnation"] == main["incarnation"] and life["ended_at_ms"] >= life["started_at_ms"] == main["started_at_ms"]
     assert ask(hub, "/api/gateways/ctp-mian", password)[0] == 404
     text = json.dumps(found)
     assert "a-password" not in text

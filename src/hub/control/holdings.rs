@@ -7,6 +7,7 @@ use mdhub_reconciler::plan::Plan;
 use mdhub_spec::account::{AccountId, GatewayKind};
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::SourceSlot;
+use mdhub_spec::process::REFUSED_MAX;
 
 use super::super::desired::{Configured, DesiredState};
 use super::subscriptions::wanted;
@@ -37,7 +38,7 @@ pub(crate) struct Told {
     pub(crate) contracts: Arc<BTreeSet<Contract>>,
     /// Symbols.
     pub(crate) refused: BTreeSet<String>,
-    /// Whether everything was answered.
+    /// Whether everything was answered, and every refusal is known.
     pub(crate) is_settled: bool,
 }
 
@@ -58,10 +59,11 @@ impl Control {
             let process = views.get(account).and_then(|view| view.process.as_ref());
             let told = subscribed.get(account).and_then(|told| {
                 let process = process.filter(|process| process.incarnation == told.incarnation)?;
+                let knows_refusals = process.refused.len() < REFUSED_MAX;
                 Some(Told {
                     contracts: told.contracts.clone(),
                     refused: process.refused.keys().cloned().collect(),
-                    is_settled: process.ready_at.is_some() && process.unanswered == 0,
+                    is_settled: process.ready_at.is_some() && process.unanswered == 0 && knows_refusals,
                 })
             });
             let kind = desired.accounts.get(account)?.gateway;
