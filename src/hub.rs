@@ -18,6 +18,7 @@ mod hooks;
 mod last;
 mod late;
 mod market;
+mod metrics;
 mod outbox;
 mod pipes;
 mod queries;
@@ -37,6 +38,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mdhub_alerts::Waiting;
+use mdhub_alerts::Alerts;
 use mdhub_api::Canary;
 use mdhub_api::password::Administrator;
 use mdhub_feed::engine::EngineConfig;
@@ -63,6 +65,7 @@ use crate::settings_file::{self, LoadedSettings};
 use crate::{Failure, admin, alerts, logging, say};
 
 use self::control::{Control, Key};
+use self::metrics::Metrics;
 use self::outbox::Outbox;
 use self::watchdog::{Watchdog, Watched};
 
@@ -149,8 +152,8 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), administrator.subscribe());
-    let shown = shown.beside(&feed, &control, &log, &outbox);
+    let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), administrator.subscribe(), alerts.clone());
+    let shown = shown.beside(&feed, &control, &log, &outbox, epoch);
     tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
@@ -303,6 +306,7 @@ struct Shown {
     canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
     store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
+    alerts: Arc<Alerts>,
 }
 
 impl Shown {
@@ -313,10 +317,11 @@ impl Shown {
         stopped: &tokio_watch::Receiver<bool>,
         store: Arc<dyn AccountStore>,
         administrator: tokio_watch::Receiver<Arc<Administrator>>,
+        alerts: Arc<Alerts>,
     ) -> Self {
         let canaries = canaries::start(tasks, control, stopped);
         let rates = rates::start(tasks, control, canaries.clone(), stopped);
-        Self { rates, canaries, store, administrator }
+        Self { rates, canaries, store, administrator, alerts }
     }
 
     /// With what it shows when it is asked.
@@ -326,9 +331,12 @@ impl Shown {
         control: &Arc<Control>,
         log: &logging::Log,
         outbox: &Outbox,
+        epoch: u64,
     ) -> mdhub_api::Sources {
         let counted = control.clone();
-        let Self { rates, canaries, store, administrator } = self;
+        let Self { rates, canaries, store, administrator, alerts } = self;
+        let metrics =
+            Metrics { control: control.clone(), alerts, log: log.counts(), canaries: canaries.clone(), epoch };
         mdhub_api::Sources {
             clock: Arc::new(clock::now),
             http: control.settings().borrow().settings.http.clone(),
@@ -338,6 +346,7 @@ impl Shown {
             counters: Arc::new(move |id| vitals::of_account(&counted, id)),
             logs: log.source(),
             feed: Arc::new(queries::Queries::new(control.clone())),
+            metrics: Arc::new(move || metrics.text()),
             pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
             events: outbox.live(),
             rates,

@@ -12,6 +12,7 @@ use mdhub_spec::settings::Publish;
 use thiserror::Error;
 
 use crate::engine::EngineConfig;
+use crate::latency::LatencyVitals;
 use crate::vitals::{LagVitals, RuleVitals};
 
 /// What a feed is made from.
@@ -42,6 +43,7 @@ pub struct FeedHandle {
     pub(crate) vitals: Arc<FeedVitals>,
     pub(crate) rule_vitals: Arc<RuleVitals>,
     pub(crate) lag_vitals: Arc<LagVitals>,
+    pub(crate) latency: Arc<LatencyVitals>,
     pub(crate) listen_addr: SocketAddr,
     pub(crate) thread: JoinHandle<()>,
 }
@@ -76,6 +78,12 @@ impl FeedHandle {
     #[must_use]
     pub const fn lag_vitals(&self) -> &Arc<LagVitals> {
         &self.lag_vitals
+    }
+
+    /// How long ticks take through the hub.
+    #[must_use]
+    pub const fn latency(&self) -> &Arc<LatencyVitals> {
+        &self.latency
     }
 
     /// Where subscribers connect, with the port that the system chose.

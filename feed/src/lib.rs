@@ -13,6 +13,7 @@
 //! | [`engine`], `contracts` | all of these together, for all contracts | yes |
 //! | `recent` | the last published ticks, for who missed some | yes |
 //! | `thread`, `clock` | epoll, pipes, time: the one thread | no |
+//! | `latency` | how long ticks take through the hub | yes |
 //! | `handle` | the running feed from outside | no |
 //! | [`zmtp`] | the PUB server | no |
 //!
@@ -25,6 +26,7 @@ mod contracts;
 pub mod encode;
 pub mod engine;
 mod handle;
+mod latency;
 pub mod normalise;
 pub mod quarantine;
 mod recent;
@@ -35,4 +37,5 @@ pub mod zmtp;
 
 pub use handle::{FeedBusy, FeedConfig, FeedHandle};
 pub use thread::{EventSink, spawn};
+pub use latency::{LATENCY_BUCKETS, Latencies, LatencyVitals, bound_us};
 pub use vitals::{LAG_BUCKETS, LagVitals, RuleVitals};

@@ -29,6 +29,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use crate::clock::{mono, real_ns};
+use crate::latency::LatencyVitals;
 use crate::engine::{Engine, Outcome, Source};
 use crate::handle::{FeedConfig, FeedHandle};
 use crate::recent::Recent;
@@ -68,11 +69,11 @@ pub type EventSink = Box<dyn FnMut(FeedEvent) -> bool + Send>;
 pub fn spawn(config: FeedConfig, events: EventSink) -> io::Result<FeedHandle> {
     let (commands, queue) = sync_channel(COMMANDS_MAX);
     let feed = Feed::new(config, queue, events)?;
-    let (wake, vitals) = (Arc::clone(&feed.wake), Arc::clone(&feed.vitals));
+    let (wake, vitals, latency) = (Arc::clone(&feed.wake), Arc::clone(&feed.vitals), Arc::clone(&feed.latency));
     let (rule_vitals, lag_vitals) = (Arc::clone(feed.engine.rule_vitals()), Arc::clone(feed.engine.lag_vitals()));
     let listen_addr = feed.server.local_addr();
     let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run())?;
-    Ok(FeedHandle { commands, wake, vitals, rule_vitals, lag_vitals, listen_addr, thread })
+    Ok(FeedHandle { commands, wake, vitals, rule_vitals, lag_vitals, latency, listen_addr, thread })
 }
 
 /// A tick pipe and whose it is.
@@ -114,6 +115,7 @@ struct Feed {
     queue: Receiver<FeedCommand>,
     events: EventSink,
     vitals: Arc<FeedVitals>,
+    latency: Arc<LatencyVitals>,
     /// Each at an index that it keeps; its token is [`PIPE_TOKENS`] and the index.
     pipes: Vec<Option<Attached>>,
     /// Ticks published since the last flush.
@@ -152,6 +154,7 @@ impl Feed {
             queue,
             events,
             vitals,
+            latency: Arc::default(),
             pipes: Vec::new(),
             unflushed: 0,
             now,
@@ -306,15 +309,17 @@ impl Feed {
 
     /// Reads once from one pipe, and publishes what it brought.
     fn turn(&mut self, index: usize) {
-        let Self { engine, server, recent, pipes, vitals, unflushed, now, .. } = self;
+        let Self { engine, server, recent, pipes, vitals, latency, unflushed, now, .. } = self;
         let Some(Some(Attached { pipe, source, .. })) = pipes.get_mut(index) else { return };
         count(&vitals.reads);
         let read_at = Now { mono: *now, wall_ns: real_ns() };
         let turn = pipe.turn(&mut |raw: &RawTick| match engine.admit(raw, source, read_at) {
             Outcome::Forward(admitted) => {
                 let seq = engine.next_seq(&admitted);
-                let Some((topic, payload)) = engine.payload(&admitted, source, real_ns()) else { return };
+                let out_at = real_ns();
+                let Some((topic, payload)) = engine.payload(&admitted, source, out_at) else { return };
                 server.publish(topic, payload);
+                latency.record(raw.ingress_real_ns.get(), out_at);
                 recent.append(topic, seq, payload);
                 count(&vitals.published);
                 *unflushed += 1;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mdhub_api::Canary;
+use mdhub_feed::Latencies;
 use mdhub_spec::account::AccountId;
 use mdhub_spec::plane::SourceVitals;
 use mdhub_spec::time::{Mono, Now};
@@ -21,6 +22,8 @@ use super::control::Control;
 const EVERY: Duration = Duration::from_millis(250);
 /// Counts that a rate is made of: those of one second.
 const COUNTS: usize = 5;
+/// Those that percentiles are made of: of ten seconds, since a quiet market has few ticks.
+const LATENCY_COUNTS: usize = 41;
 
 /// What was counted at one instant.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +57,21 @@ impl Counts {
     }
 }
 
+/// How long ticks took through the hub, at the last looks.
+#[derive(Debug, Default)]
+struct Through(VecDeque<Latencies>);
+
+impl Through {
+    /// Those of the last ten seconds.
+    fn lately(&mut self, now: Latencies) -> Latencies {
+        if self.0.len() == LATENCY_COUNTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        now.since(self.0.front().unwrap_or(&now))
+    }
+}
+
 /// Begins to count, until the hub ends.
 pub(super) fn start(
     tasks: &mut JoinSet<()>,
@@ -72,13 +90,14 @@ async fn run(
     rates: tokio_watch::Sender<Arc<Value>>,
     mut stopped: tokio_watch::Receiver<bool>,
 ) {
-    let mut counts = Counts::default();
+    let (mut counts, mut through) = (Counts::default(), Through::default());
     loop {
         let now = clock::now();
         let sources = control.source_vitals();
         counts.push(count(&control, &sources, now.mono));
         let canaries = canaries.borrow().clone();
-        rates.send_replace(Arc::new(shown(&control, &sources, &counts, &canaries, now)));
+        let latency = through.lately(control.feed().latency().read());
+        rates.send_replace(Arc::new(shown(&control, &sources, &counts, &latency, &canaries, now)));
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
@@ -102,6 +121,7 @@ fn shown(
     control: &Control,
     sources: &BTreeMap<AccountId, Arc<SourceVitals>>,
     counts: &Counts,
+    latency: &Latencies,
     canaries: &[Canary],
     now: Now,
 ) -> Value {
@@ -117,6 +137,8 @@ fn shown(
             "subscribers": read(&feed.peers),
             "delivered_per_s": counts.per_s(|count| Some(count.delivered)),
             "dropped_per_s": counts.per_s(|count| Some(count.dropped)),
+            "latency_us_p50": latency.percentile_us(50),
+            "latency_us_p99": latency.percentile_us(99),
         },
         "accounts": accounts,
         "canaries": canaries.iter().map(canary).collect::<Vec<Value>>(),

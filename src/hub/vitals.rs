@@ -53,6 +53,11 @@ pub(crate) fn write(data: &DataDir, control: &Control, alerts: &Alerts, log: &Co
 }
 
 fn text(control: &Control, alerts: &Alerts, log: &Counts) -> String {
+    all(control, alerts, log).to_string()
+}
+
+/// Every counter.
+pub(crate) fn all(control: &Control, alerts: &Alerts, log: &Counts) -> Value {
     let accounts: Map<String, Value> = control
         .source_vitals()
         .into_iter()
@@ -72,7 +77,7 @@ fn text(control: &Control, alerts: &Alerts, log: &Counts) -> String {
         ("desired", json!(format!("{:?}", control.standing().get()))),
     ];
     all.extend(others.map(|(name, value)| (name.to_owned(), value)));
-    Value::Object(all).to_string()
+    Value::Object(all)
 }
 
 /// The counters of one account; null where there are none.
@@ -99,7 +104,7 @@ fn alerts_of(alerts: &Alerts) -> Value {
 }
 
 /// Every counter of the feed thread: one that is new does not compile until it is here.
-fn feed(vitals: &FeedVitals) -> Map<String, Value> {
+pub(super) fn feed(vitals: &FeedVitals) -> Map<String, Value> {
     let FeedVitals {
         beat_mono_ns: _,
         published,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /health` | whether the hub is well; open to everybody |
 //! | `GET /ready` | whether the hub does its work; open to everybody |
+//! | `GET /metrics` | counters of everything, for Prometheus; open to everybody |
 //! | `POST /api/session`, `GET`, `DELETE` | logs in; shows the login; ends it |
 //! | `GET /api/accounts`, `POST`, `GET /api/accounts/{id}`, `PUT`, `DELETE`, `POST .../start`, `stop`, `restart` | desired state |
 //! | `POST /api/accounts/parse`, `POST /api/accounts/confirm-empty` | reads vnpy's files; confirms that there are to be no accounts |
@@ -36,6 +37,7 @@
 //! | `live` | what changes, as it changes |
 //! | `openapi` | the API's document |
 //! | `logs` | the log's newest lines |
+//! | `metrics` | what Prometheus asks for |
 //! | `pages` | the dashboard's files |
 //! | `problem` | errors |
 //! | `tally` | what strangers do again and again, in the log |
@@ -53,6 +55,7 @@ mod health;
 mod limited;
 mod live;
 mod logs;
+mod metrics;
 mod openapi;
 mod pages;
 pub mod password;
@@ -131,6 +134,8 @@ pub struct Sources {
     pub canaries: watch::Receiver<Arc<Vec<Canary>>>,
     /// The feed, as far as it can be asked.
     pub feed: Arc<dyn Feed>,
+    /// What Prometheus asks for, in its text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The dashboard.
     pub pages: Arc<Pages>,
     /// Where the desired state lives.
@@ -199,6 +204,7 @@ fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let live = live::routes().layer(Extension(live.clone())).layer(middleware::from_fn_with_state(guard, guard::admit));
     Router::new()
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(openapi::routes())
         .merge(live)
         .nest("/api", api)

@@ -15,7 +15,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::accounts::{self, draft, pasted};
 use crate::problem::Problem;
-use crate::{Sources, canaries, contracts, events, feed, gateways, health, logs, session};
+use crate::{Sources, canaries, contracts, events, feed, gateways, health, logs, metrics, session};
 
 /// Swagger UI sets styles by itself, and its icons are in its style sheet.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; \
@@ -26,7 +26,7 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 #[openapi(
     info(title = "mdhub", description = "Desired state, what it has come to, and the ticks of late. `GET /ws`: docs/live.md."),
     paths(
-        health::health, health::ready,
+        health::health, health::ready, metrics::metrics,
         session::begin, session::show, session::end,
         accounts::list, accounts::create, accounts::one, accounts::change, accounts::remove,
         accounts::start, accounts::stop, accounts::restart, accounts::confirm_empty, pasted::parse,
@@ -127,7 +127,7 @@ mod tests {
     fn every_operation_has_words_and_says_what_an_error_looks_like() {
         let document = serde_json::to_value(&*DOCUMENT).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
-        assert_eq!(paths.len(), 19, "a path is missing: {:?}", paths.keys());
+        assert_eq!(paths.len(), 20, "a path is missing: {:?}", paths.keys());
         let mut ids = std::collections::HashSet::new();
         let problem = serde_json::json!({"$ref": "#/components/schemas/ProblemDetails"});
         for (path, operations) in paths {
