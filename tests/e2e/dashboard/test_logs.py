@@ -31,6 +31,12 @@ def numbers(board: Board) -> list[int]:
     return found
 
 
+def small_pages(board: Board, lines: int) -> None:
+    """The page asks for so few lines at a time, so that the past takes it several questions."""
+    few = f"limit={lines}"
+    board.page.route("**/api/logs*", lambda route: route.continue_(url=route.request.url.replace("limit=500", few)))
+
+
 def test_lines_come_as_they_are_written_wait_while_paused_and_none_is_missing(board: Board, hub: Hub, tmp_path: Path) -> None:
     page = board.open("/logs?level=debug")
     expect(page.locator("[data-seq]").first).to_be_visible()
@@ -56,6 +62,46 @@ def test_lines_come_as_they_are_written_wait_while_paused_and_none_is_missing(bo
     assert len(kept) >= 20 and len(items) >= len(kept)
 
 
+def test_a_tab_out_of_sight_keeps_lines_and_draws_none(board: Board, hub: Hub) -> None:
+    page = board.open("/logs?level=debug")
+    expect(page.locator("[data-seq]").first).to_be_visible()
+
+    def hide(hidden: bool) -> None:
+        page.evaluate(
+            """hidden => {
+              Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
+              document.dispatchEvent(new Event('visibilitychange'));
+            }""",
+            hidden,
+        )
+
+    hide(True)
+    before = shown(board)
+    newest = get(hub, "/api/logs?limit=1&level=debug")[1]["items"][0]["seq"]
+    speak(hub)
+    eventually(lambda: get(hub, "/api/logs?limit=1&level=debug")[1]["items"][0]["seq"] > newest + 3, 20, "lines are written")
+    # The hub sends what there is four times a second.
+    page.wait_for_timeout(600)
+    assert shown(board) == before, "it drew them"
+    hide(False)
+    eventually(lambda: shown(board) > before + 3, 20, "they are there")
+    items = get(hub, "/api/logs?limit=500&level=debug")[1]["items"]
+    assert shown(board) <= len(items) or len(items) == 500
+
+
+def test_a_link_to_an_instant_shows_its_lines(board: Board, hub: Hub) -> None:
+    items = get(hub, "/api/logs?limit=1000&level=debug")[1]["items"]
+    assert len(items) > 60, len(items)
+    sought = items[len(items) * 3 // 4]
+    small_pages(board, 20)
+    page = board.open(f"/logs?level=debug&at_ms={sought['at_ms']}")
+    expect(page.locator("[data-sought]")).to_be_in_viewport()
+    found = int(page.locator("[data-sought]").get_attribute("data-seq") or 0)
+    oldest_of_then = min(line["seq"] for line in items if line["at_ms"] >= sought["at_ms"])
+    assert found == oldest_of_then
+    expect(page.get_by_role("button", name=re.compile("Paused"))).to_be_visible()
+
+
 def test_a_filter_is_in_the_address_and_finds_and_marks(board: Board, hub: Hub) -> None:
     page = board.open("/logs?account=ctp-main&level=info")
     first = page.locator("[data-seq]").first
@@ -67,6 +113,10 @@ def test_a_filter_is_in_the_address_and_finds_and_marks(board: Board, hub: Hub) 
     expect(page.locator("mark").first).to_have_text(re.compile("gateway started", re.IGNORECASE))
     first.get_by_role("button", name=re.compile("fields?$")).click()
     expect(page.get_by_text("incarnation", exact=True).first).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy line").click()
+    copied: str = page.evaluate("navigator.clipboard.readText()")
+    assert re.match(r"\d{4}-\d\d-\d\d [\d:.]+ INFO  ctp-main gateway started", copied), copied
     assert board.axe() == []
     page.get_by_label("Search the log").fill("no line says this")
     expect(page.get_by_text("No line matches")).to_be_visible()
@@ -92,3 +142,32 @@ def test_what_a_row_says_leads_to_its_lines(board: Board, hub: Hub) -> None:
     expect(page.locator("[data-seq]").first).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Paused"))).to_be_visible()
     expect(page.get_by_label("Account")).to_have_value("sopt-main")
+
+
+def test_scrolling_up_pauses_and_brings_older_lines_above_what_is_read(board: Board, hub: Hub) -> None:
+    small_pages(board, 60)
+    page = board.open("/logs?level=debug")
+    expect(page.locator("[data-seq]").first).to_be_visible()
+    held = shown(board)
+    page.get_by_role("log").hover()
+    page.mouse.wheel(0, -300)
+    expect(page.get_by_role("button", name=re.compile("Paused"))).to_be_visible()
+    top = "document.querySelector('[role=log]').getBoundingClientRect().top"
+    for _ in range(20):
+        if shown(board) > held:
+            break
+        page.mouse.wheel(0, -200)
+        page.wait_for_timeout(100)
+    eventually(lambda: shown(board) >= min(held + 40, 100), 20, "older lines")
+    # What was at the top is still about there, and the oldest is far above.
+    at: int = page.evaluate(f"[...document.querySelectorAll('[data-seq]')].find(e => e.getBoundingClientRect().bottom > {top} + 1).dataset.seq | 0")
+    newest_first = [line["seq"] for line in get(hub, "/api/logs?limit=1000&level=debug")[1]["items"]]
+    assert newest_first.index(at) < 80, "it jumped to the oldest line"
+    while True:
+        held = shown(board)
+        page.mouse.wheel(0, -4000)
+        page.wait_for_timeout(300)
+        if shown(board) == held:
+            break
+    seqs = numbers(board)
+    assert seqs == sorted(set(seqs)) and newest_first[-1] in seqs, "the oldest that is kept is reached, each line once"

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import type { LogLine } from "@/api/types";
 
-import { asText, gist, isEvent, LINES_MAX, marked, merged } from "./buffer";
+import { asText, gist, isEvent, LINES_MAX, marked, merged, placeOf } from "./buffer";
 
 function line(seq: number, over: Partial<LogLine> = {}): LogLine {
   return { seq, at_ms: seq, level: "info", target: "mdhub", message: `m${seq}`, fields: {}, ...over };
@@ -22,6 +22,18 @@ test("the past and what comes meet without a line twice or missing", () => {
 test("a page that stays open holds ten thousand lines and not more", () => {
   const held = merged(lines(1, LINES_MAX), lines(LINES_MAX + 1, LINES_MAX + 500));
   expect([held.length, held[0]?.seq, held.at(-1)?.seq]).toEqual([LINES_MAX, 501, LINES_MAX + 500]);
+});
+
+test("an instant is looked for further back until its lines are there", () => {
+  const held = lines(10, 20);
+  expect(placeOf(held, 15, true)).toBe(5);
+  // It may begin before what is held.
+  expect(placeOf(held, 5, true)).toBeNull();
+  expect(placeOf(held, 10, true)).toBeNull();
+  // Nothing older is kept, or nothing newer is there.
+  expect(placeOf(held, 5, false)).toBe(0);
+  expect(placeOf(held, 99, true)).toBe(10);
+  expect(placeOf([], 5, false)).toBeNull();
 });
 
 test("what was searched for is marked wherever it stands, in its own letters", () => {

@@ -15,6 +15,14 @@ export function merged(held: readonly LogLine[], more: readonly LogLine[]): LogL
   return all.length > LINES_MAX ? all.slice(-LINES_MAX) : all;
 }
 
+/** Where the lines of an instant begin: the index of the first that is not older; null while lines before it may be missing. */
+export function placeOf(lines: readonly LogLine[], atMs: number, hasOlder: boolean): number | null {
+  const first = lines[0];
+  if (first === undefined || (hasOlder && first.at_ms >= atMs)) return null;
+  const found = lines.findIndex((line) => line.at_ms >= atMs);
+  return found < 0 ? lines.length - 1 : found;
+}
+
 /** A line as people write it down. */
 export function asText(line: LogLine, clock: (ms: number) => string): string {
   const fields = Object.entries(line.fields).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);

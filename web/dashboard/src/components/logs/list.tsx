@@ -1,7 +1,7 @@
 "use client";
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 import type { LogLine } from "@/api/types";
 import { logWords } from "@/words/logs";
@@ -14,8 +14,8 @@ const LINE_PX = 20;
 const BOTTOM_PX = 24;
 
 /** Thousands of lines, of which those in sight are drawn. */
-export function LineList(props: { lines: LogLine[]; search: string; isPaused: boolean; atMs: number | null; onPause: (pause: boolean) => void; onTop: () => void }) {
-  const { lines, search, isPaused, atMs, onPause, onTop } = props;
+export function LineList(props: { lines: LogLine[]; search: string; isPaused: boolean; sought: number | null; onPause: (pause: boolean) => void; onTop: () => void }) {
+  const { lines, search, isPaused, sought, onPause, onTop } = props;
   const words = useWords(logWords);
   const box = useRef<HTMLDivElement>(null);
   const top = useRef(0);
@@ -31,13 +31,27 @@ export function LineList(props: { lines: LogLine[]; search: string; isPaused: bo
   useLayoutEffect(() => {
     if (!isPaused && lines.length > 0) rows.scrollToIndex(lines.length - 1, { align: "end" });
   }, [last, isPaused, lines.length, rows]);
-  const sought = atMs === null ? -1 : lines.findIndex((line) => line.at_ms >= atMs);
+  const first = lines[0]?.seq;
+  const wasFirst = useRef(first);
+  // Older lines come in above: what is read stays where it is.
+  useLayoutEffect(() => {
+    const before = wasFirst.current;
+    wasFirst.current = first;
+    if (first === undefined || before === undefined || first >= before || !box.current) return;
+    const index = lines.findIndex((line) => line.seq === before);
+    const start = rows.measurementsCache[index]?.start;
+    if (start !== undefined) box.current.scrollTop += start;
+  }, [first, lines, rows]);
+  const soughtSeq = sought === null ? undefined : lines[sought]?.seq;
   const isFound = useRef(false);
   useEffect(() => {
-    if (sought < 0 || isFound.current) return;
+    if (sought === null || isFound.current) return;
     isFound.current = true;
     rows.scrollToIndex(sought, { align: "center" });
   }, [sought, rows]);
+  // A line that scrolls out of sight and comes back is as it was.
+  const [open] = useState(() => new Set<number>());
+  const fold = useCallback((seq: number, isOpen: boolean) => void (isOpen ? open.add(seq) : open.delete(seq)), [open]);
   const scrolled = () => {
     const at = box.current;
     if (!at) return;
@@ -55,7 +69,7 @@ export function LineList(props: { lines: LogLine[]; search: string; isPaused: bo
           return (
             line && (
               <div key={row.key} data-index={row.index} ref={rows.measureElement} className="absolute top-0 left-0 w-full" style={{ transform: `translateY(${row.start}px)` }}>
-                <Line line={line} search={search} />
+                <Line line={line} search={search} isSought={line.seq === soughtSeq} wasOpen={open.has(line.seq)} onFold={fold} />
               </div>
             )
           );

@@ -16,7 +16,7 @@ import { useHub } from "@/live/store";
 import { logWords } from "@/words/logs";
 import { useWords } from "@/words/words";
 
-import { asText } from "./buffer";
+import { asText, LINES_MAX, placeOf } from "./buffer";
 import { LineList } from "./list";
 import { useLines, type Wanted } from "./stream";
 
@@ -77,6 +77,12 @@ export function Logs() {
   };
   const { older } = stream;
   const onTop = useCallback(() => void older(), [older]);
+  const hasOlder = stream.next !== null && stream.lines.length < LINES_MAX;
+  const sought = atMs === null ? null : placeOf(stream.lines, atMs, hasOlder);
+  const oldest = stream.lines[0]?.seq;
+  useEffect(() => {
+    if (atMs !== null && sought === null && hasOlder) void older();
+  }, [atMs, sought, hasOlder, oldest, older]);
   const accounts = ids.split("\n").filter(Boolean);
   return (
     <Shell page="logs" title={words.title}>
@@ -96,6 +102,7 @@ export function Logs() {
           <Search label={words.search} className="w-64" text={wanted.text} onChange={(to) => setWanted({ text: to })} />
           <span className="text-12 text-muted" data-lines={stream.lines.length}>{words.lines(count(stream.lines.length))}</span>
           {stream.dropped > 0 && <span className="text-12 text-warn-text">{words.dropped(count(stream.dropped))}</span>}
+          {sought === 0 && !hasOlder && <span className="text-12 text-muted">{words.begin}</span>}
           <div className="ml-auto flex items-center gap-2">
             <Button size="s" title={isPaused ? words.followHint : words.pauseHint} aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
               {isPaused ? <Play className="size-3.5" aria-hidden /> : <Pause className="size-3.5" aria-hidden />}
@@ -115,7 +122,7 @@ export function Logs() {
         {stream.error !== null && <Failed title={words.failed(stream.error.message)} />}
         {stream.isLoading && stream.lines.length === 0 && <Loading rows={6} label={words.loading} />}
         {!stream.isLoading && stream.lines.length === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
-        {stream.lines.length > 0 && <LineList lines={stream.lines} search={wanted.text} isPaused={isPaused} atMs={atMs} onPause={setPaused} onTop={onTop} />}
+        {stream.lines.length > 0 && <LineList lines={stream.lines} search={wanted.text} isPaused={isPaused} sought={sought} onPause={setPaused} onTop={onTop} />}
       </section>
     </Shell>
   );
