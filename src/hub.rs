@@ -27,6 +27,7 @@ mod ready;
 mod reload;
 mod slots;
 mod status;
+mod trials;
 mod vitals;
 mod watch;
 mod watchdog;
@@ -37,8 +38,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mdhub_alerts::Waiting;
 use mdhub_alerts::Alerts;
+use mdhub_alerts::Waiting;
 use mdhub_api::Canary;
 use mdhub_api::password::Administrator;
 use mdhub_feed::engine::EngineConfig;
@@ -153,7 +154,7 @@ pub(crate) async fn run(
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
     let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), administrator.subscribe(), alerts.clone());
-    let shown = shown.beside(&feed, &control, &log, &outbox, epoch);
+    let shown = shown.beside(&feed, &control, &log, &outbox, epoch, &data);
     tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
     let _watchdog = start_watchdog(&feed, &control, &outbox)?;
@@ -332,6 +333,7 @@ impl Shown {
         log: &logging::Log,
         outbox: &Outbox,
         epoch: u64,
+        data: &DataDir,
     ) -> mdhub_api::Sources {
         let counted = control.clone();
         let Self { rates, canaries, store, administrator, alerts } = self;
@@ -346,6 +348,7 @@ impl Shown {
             counters: Arc::new(move |id| vitals::of_account(&counted, id)),
             logs: log.source(),
             feed: Arc::new(queries::Queries::new(control.clone())),
+            trials: Arc::new(trials::Trial::new(control, data)),
             metrics: Arc::new(move || metrics.text()),
             pages: Arc::new(dashboard::pages(control.settings().borrow().settings.http.dashboard.as_deref())),
             events: outbox.live(),

@@ -52,7 +52,7 @@ pub(crate) fn run(kind: GatewayKind, file: &Path, args: &ProbeArgs) -> Result<i3
         deadline_ms: args.timeout_s * 1000,
         scratch_dir: std::env::temp_dir(),
     };
-    let verdict = probe::run(&probe, &mut |step| {
+    let verdict = probe::run(&probe, &|| true, &mut |step| {
         // A reader that has gone does not keep the worker from being ended.
         let _ = say(line(&step));
     });

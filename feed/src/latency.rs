@@ -33,7 +33,10 @@ impl LatencyVitals {
     /// What was counted so far.
     #[must_use]
     pub fn read(&self) -> Latencies {
-        Latencies { buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)), sum_us: self.sum_us.load(Relaxed) }
+        Latencies {
+            buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
+            sum_us: self.sum_us.load(Relaxed),
+        }
     }
 }
 
@@ -122,7 +125,10 @@ mod tests {
         }
         let late = vitals.read().since(&before);
         assert_eq!((late.count(), late.sum_us), (100, 5_050));
-        assert_eq!([0, 50, 99, 100].map(|percent| late.percentile_us(percent)), [Some(2), Some(64), Some(128), Some(128)]);
+        assert_eq!(
+            [0, 50, 99, 100].map(|percent| late.percentile_us(percent)),
+            [Some(2), Some(64), Some(128), Some(128)]
+        );
         assert_eq!(before.since(&before).percentile_us(50), None);
     }
 

@@ -36,6 +36,6 @@ mod vitals;
 pub mod zmtp;
 
 pub use handle::{FeedBusy, FeedConfig, FeedHandle};
-pub use thread::{EventSink, spawn};
 pub use latency::{LATENCY_BUCKETS, Latencies, LatencyVitals, bound_us};
+pub use thread::{EventSink, spawn};
 pub use vitals::{LAG_BUCKETS, LagVitals, RuleVitals};

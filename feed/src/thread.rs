@@ -29,9 +29,9 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use crate::clock::{mono, real_ns};
-use crate::latency::LatencyVitals;
 use crate::engine::{Engine, Outcome, Source};
 use crate::handle::{FeedConfig, FeedHandle};
+use crate::latency::LatencyVitals;
 use crate::recent::Recent;
 use crate::vitals::count;
 use crate::zmtp::{Server, ServerConfig};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub const EXIT_CONTRACTS_REFUSED: i32 = 23;
 const TCP_WAIT: Duration = Duration::from_secs(3);
 /// The first tick is waited for so long after the subscription.
 const TICK_WAIT_MS: u64 = 10_000;
+/// How often it is looked whether anybody still wants to know.
+const LOOK: Duration = Duration::from_millis(200);
 /// What nobody chose as a password.
 const WRONG_PASSWORD: &str = "mdhub-wrong-password";
 
@@ -85,6 +87,8 @@ pub struct Step {
 pub enum What {
     LibraryFound { path: PathBuf, sha256: String },
     LibraryMissing { path: PathBuf, why: String },
+    Resolved { address: FrontAddress, to: Vec<SocketAddr> },
+    Unresolved { address: FrontAddress, why: String },
     Reachable { address: FrontAddress },
     Unreachable { address: FrontAddress, why: String },
     LibraryLoaded { version: String, known: bool },
@@ -108,6 +112,11 @@ impl fmt::Display for What {
         match self {
             Self::LibraryFound { path, sha256 } => write!(f, "library {} found, sha256 {sha256}", path.display()),
             Self::LibraryMissing { path, why } => write!(f, "library {}: {why}", path.display()),
+            Self::Resolved { address, to } => {
+                let to: Vec<String> = to.iter().map(SocketAddr::to_string).collect();
+                write!(f, "front {address} is {}", to.join(", "))
+            }
+            Self::Unresolved { address, why } => write!(f, "front {address} has no address: {why}"),
             Self::Reachable { address } => write!(f, "front {address} is reached by TCP"),
             Self::Unreachable { address, why } => write!(f, "front {address} is not reached by TCP: {why}"),
             Self::LibraryLoaded { version, known: true } => write!(f, "library loaded, version {version:?}"),
@@ -148,10 +157,10 @@ impl Verdict {
     }
 }
 
-/// Tries all of it, and tells each step as it happens. Blocks, at most a little longer than the deadline.
-pub fn run(probe: &Probe, tell: &mut dyn FnMut(Step)) -> Verdict {
+/// Tries all of it, and tells each step as it happens. Blocks, at most a little longer than the deadline, or than anybody wants it.
+pub fn run(probe: &Probe, is_wanted: &dyn Fn() -> bool, tell: &mut dyn FnMut(Step)) -> Verdict {
     let began = clock::mono();
-    let mut trial = Trial { probe, began, deadline: began.plus_ms(probe.deadline_ms), tell };
+    let mut trial = Trial { probe, began, deadline: began.plus_ms(probe.deadline_ms), is_wanted, tell };
     trial.run().unwrap_or_else(|verdict| verdict)
 }
 
@@ -159,6 +168,7 @@ struct Trial<'a> {
     probe: &'a Probe,
     began: Mono,
     deadline: Mono,
+    is_wanted: &'a dyn Fn() -> bool,
     tell: &'a mut dyn FnMut(Step),
 }
 
@@ -199,7 +209,17 @@ impl Trial<'_> {
     fn first_reachable(&mut self) -> Option<(FrontAddress, bool)> {
         let mut first = None;
         for address in self.probe.md_address.clone() {
-            match reach(&address) {
+            let reached = match resolve(&address) {
+                Ok(to) => {
+                    self.say(true, What::Resolved { address: address.clone(), to: to.clone() });
+                    reach(&to)
+                }
+                Err(why) => {
+                    self.say(false, What::Unresolved { address, why });
+                    continue;
+                }
+            };
+            match reached {
                 Ok(()) => {
                     self.say(true, What::Reachable { address: address.clone() });
                     first.get_or_insert(address);
@@ -213,7 +233,8 @@ impl Trial<'_> {
 
     /// A second login with a wrong password, of which only the answer counts.
     fn check_password(&mut self, front: &FrontAddress) {
-        let mut quiet = Trial { probe: self.probe, began: self.began, deadline: self.deadline, tell: &mut |_| () };
+        let Self { probe, began, deadline, is_wanted, .. } = *self;
+        let mut quiet = Trial { probe, began, deadline, is_wanted, tell: &mut |_| () };
         let verdict = quiet.log_in(front, WRONG_PASSWORD.to_owned(), &[]);
         match verdict.code {
             0 => self.say(false, What::PasswordNotChecked),
@@ -269,8 +290,14 @@ impl Trial<'_> {
                 return Verdict::new(0, "login, subscription and ticks work");
             }
             let tick_by = ready_at.map_or(self.deadline, |at| at.plus_ms(TICK_WAIT_MS)).min(self.deadline);
-            let news = child.next(clock::mono().until(tick_by));
+            let left = clock::mono().until(tick_by);
+            let news = child.next(left.min(LOOK));
             match news {
+                None if left > LOOK => {
+                    if !(self.is_wanted)() {
+                        return Verdict::new(EXIT_DEADLINE, "nobody waits for it any more");
+                    }
+                }
                 Some(News::Tick { symbol, last_price }) => {
                     tick = tick.or(Some(What::FirstTick { symbol, last_price }));
                 }
@@ -337,12 +364,18 @@ impl Trial<'_> {
     }
 }
 
-/// Whether a TCP connection to an address can be made.
-fn reach(address: &FrontAddress) -> Result<(), String> {
+/// What a front's name stands for.
+fn resolve(address: &FrontAddress) -> Result<Vec<SocketAddr>, String> {
     let place = address.as_str().trim_start_matches("tcp://");
-    let mut last = "the name has no address".to_owned();
-    for address in place.to_socket_addrs().map_err(|e| e.to_string())? {
-        match TcpStream::connect_timeout(&address, TCP_WAIT) {
+    let found: Vec<SocketAddr> = place.to_socket_addrs().map_err(|e| e.to_string())?.collect();
+    if found.is_empty() { Err("the name has none".to_owned()) } else { Ok(found) }
+}
+
+/// Whether a TCP connection to any of these can be made.
+fn reach(addresses: &[SocketAddr]) -> Result<(), String> {
+    let mut last = String::new();
+    for address in addresses {
+        match TcpStream::connect_timeout(address, TCP_WAIT) {
             Ok(_) => return Ok(()),
             Err(e) => last = e.to_string(),
         }

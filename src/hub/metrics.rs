@@ -30,7 +30,12 @@ const FEED: [Member; 16] = [
     ("delivered", "mdhub_ticks_delivered_total", Counter, "Ticks handed to subscribers"),
     ("dropped", "mdhub_ticks_dropped_total", Counter, "Ticks dropped for subscribers that were too slow"),
     ("peers_cut", "mdhub_subscribers_cut_total", Counter, "Subscribers cut for being too slow"),
-    ("peers_refused", "mdhub_connections_refused_total", Counter, "Connections to the tick socket that broke a rule or limit"),
+    (
+        "peers_refused",
+        "mdhub_connections_refused_total",
+        Counter,
+        "Connections to the tick socket that broke a rule or limit",
+    ),
     ("feed_events_dropped", "mdhub_feed_events_dropped_total", Counter, "News of the feed thread that found no room"),
     ("snapshots", "mdhub_snapshots_sent_total", Counter, "Last ticks sent to those who had just subscribed"),
     ("waiting_bytes", "mdhub_subscriber_backlog_bytes", Gauge, "Bytes that wait for subscribers, over all of them"),
@@ -46,7 +51,12 @@ const FEED: [Member; 16] = [
 /// Of each account's source, as `vitals.json` has them.
 const SOURCE: [Member; 14] = [
     ("received", "mdhub_source_ticks_received_total", Counter, "Ticks that came from the source"),
-    ("forwarded", "mdhub_source_ticks_won_total", Counter, "Ticks of the source that were published: it brought them first"),
+    (
+        "forwarded",
+        "mdhub_source_ticks_won_total",
+        Counter,
+        "Ticks of the source that were published: it brought them first",
+    ),
     ("duplicate", "mdhub_source_ticks_duplicate_total", Counter, "Copies of what another source had brought first"),
     ("late", "mdhub_source_ticks_late_total", Counter, "Ticks behind what was published already"),
     ("late_unique", "mdhub_source_ticks_late_unique_total", Counter, "Late ticks that no other source had brought"),
@@ -56,9 +66,19 @@ const SOURCE: [Member; 14] = [
     ("disagreed", "mdhub_source_ticks_disagreed_total", Counter, "Ticks that say otherwise than another source's copy"),
     ("fenced", "mdhub_source_ticks_fenced_total", Counter, "Ticks of a source that is kept out for its rubbish"),
     ("unknown_contract", "mdhub_source_ticks_unknown_contract_total", Counter, "Ticks of no contract that is wanted"),
-    ("unique_saves", "mdhub_source_ticks_saved_total", Counter, "Published ticks that nobody but this source has brought"),
+    (
+        "unique_saves",
+        "mdhub_source_ticks_saved_total",
+        Counter,
+        "Published ticks that nobody but this source has brought",
+    ),
     ("outvoted", "mdhub_source_outvoted_total", Counter, "Times that it alone showed a tick otherwise than two others"),
-    ("ring_dropped", "mdhub_gateway_ring_dropped_total", Counter, "Ticks that its process dropped because the hub did not read"),
+    (
+        "ring_dropped",
+        "mdhub_gateway_ring_dropped_total",
+        Counter,
+        "Ticks that its process dropped because the hub did not read",
+    ),
 ];
 
 /// Of alerts.
@@ -141,12 +161,20 @@ fn hub(to: &mut Exposition, epoch: u64, vitals: &Value, status: &Value) {
     to.sample("mdhub_start_time_seconds", &[], epoch as f64 / 1e9);
     to.family("mdhub_desired_state", Gauge, "How the desired state stands to the database: 1 for the state that holds");
     states(to, "mdhub_desired_state", &[], "state", &DESIRED, status["desired"]["state"].as_str());
-    to.family("mdhub_settings_refused", Gauge, "1 while the settings file was refused and the settings before it are in force");
+    to.family(
+        "mdhub_settings_refused",
+        Gauge,
+        "1 while the settings file was refused and the settings before it are in force",
+    );
     to.sample("mdhub_settings_refused", &[], u8::from(status["settings"]["refused"].is_string()));
     to.family("mdhub_settings_restart_needed", Gauge, "Fields of the settings file that wait for a restart");
     let waiting = status["settings"]["restart_needed"].as_array().map_or(0, Vec::len);
     to.sample("mdhub_settings_restart_needed", &[], waiting);
-    to.family("mdhub_events_dropped_total", Counter, "Events that the database did not take in time and that were lost");
+    to.family(
+        "mdhub_events_dropped_total",
+        Counter,
+        "Events that the database did not take in time and that were lost",
+    );
     to.sample("mdhub_events_dropped_total", &[], vitals["outbox"]["dropped"].as_u64().unwrap_or_default());
     to.family("mdhub_ticks_unpublishable_total", Counter, "Ticks that could not be written as a payload");
     to.sample("mdhub_ticks_unpublishable_total", &[], vitals["unpublishable"].as_u64().unwrap_or_default());
@@ -202,7 +230,11 @@ fn sources(to: &mut Exposition, vitals: &Value, status: &Value) {
     for (id, of) in all() {
         let Some(buckets) = of["lag_histogram_us"].as_array() else { continue };
         let bound = |i: usize| if i + 1 == LAG_BUCKETS { f64::INFINITY } else { (1_u64 << i) as f64 * US };
-        to.buckets(name, &[("account", id)], buckets.iter().enumerate().map(|(i, n)| (bound(i), n.as_u64().unwrap_or(0))));
+        to.buckets(
+            name,
+            &[("account", id)],
+            buckets.iter().enumerate().map(|(i, n)| (bound(i), n.as_u64().unwrap_or(0))),
+        );
     }
 }
 
@@ -228,9 +260,24 @@ fn gateways(to: &mut Exposition, status: &Value) {
         }
     }
     for (member, name, kind, help) in [
-        ("restarts", "mdhub_gateway_restarts_total", Counter, "Processes of an account that have ended since the hub's start"),
-        ("acknowledged", "mdhub_gateway_contracts_acknowledged", Gauge, "Contracts that an account's front has accepted"),
-        ("unanswered", "mdhub_gateway_contracts_unanswered", Gauge, "Subscriptions that an account's front has not answered"),
+        (
+            "restarts",
+            "mdhub_gateway_restarts_total",
+            Counter,
+            "Processes of an account that have ended since the hub's start",
+        ),
+        (
+            "acknowledged",
+            "mdhub_gateway_contracts_acknowledged",
+            Gauge,
+            "Contracts that an account's front has accepted",
+        ),
+        (
+            "unanswered",
+            "mdhub_gateway_contracts_unanswered",
+            Gauge,
+            "Subscriptions that an account's front has not answered",
+        ),
     ] {
         to.family(name, kind, help);
         for (id, of) in all() {
@@ -239,7 +286,11 @@ fn gateways(to: &mut Exposition, status: &Value) {
             }
         }
     }
-    to.family("mdhub_gateway_start_time_seconds", Gauge, "Start of an account's running process, seconds since the epoch");
+    to.family(
+        "mdhub_gateway_start_time_seconds",
+        Gauge,
+        "Start of an account's running process, seconds since the epoch",
+    );
     for (id, of) in all() {
         if let Some(ms) = of["started_at_ms"].as_i64() {
             to.sample("mdhub_gateway_start_time_seconds", &[("account", id)], ms as f64 / 1e3);
@@ -305,6 +356,9 @@ mod tests {
         let text = to.finish();
         assert!(!text.lines().any(|line| line.starts_with("mdhub_evil")), "{text}");
         assert!(text.contains("mdhub_gateway_restarts_total{account=\"a\\\"} 1\\nmdhub_evil 1\"} 2"), "{text}");
-        assert!(text.contains("condition=\"Ready\",status=\"Unknown\"} 1") && text.contains("phase=\"Healthy\"} 1"), "{text}");
+        assert!(
+            text.contains("condition=\"Ready\",status=\"Unknown\"} 1") && text.contains("phase=\"Healthy\"} 1"),
+            "{text}"
+        );
     }
 }

@@ -46,7 +46,7 @@ fn bench(scenarios: &str, codes: &[&str]) -> Option<Bench> {
 
 fn run(probe: &Probe) -> (Verdict, Vec<What>, Vec<String>) {
     let (mut steps, mut at) = (Vec::new(), 0);
-    let verdict = probe::run(probe, &mut |step| {
+    let verdict = probe::run(probe, &|| true, &mut |step| {
         assert!(step.at_ms >= at, "steps come in their order");
         at = step.at_ms;
         steps.push(step.what);
@@ -61,8 +61,16 @@ fn a_good_account_is_followed_from_the_library_to_its_first_tick() {
     let Some(bench) = bench("", &["rb2701.SHFE", "m2705.DCE"]) else { return };
     let (verdict, steps, lines) = run(&bench.probe);
     assert_eq!(verdict.code, 0, "{verdict:?} {lines:#?}");
-    let parts =
-        ["sha256", "reached by TCP", "library loaded", "front connected", "login accepted", "2 of 2", "first tick"];
+    let parts = [
+        "sha256",
+        "is 127.0.0.1:",
+        "reached by TCP",
+        "library loaded",
+        "front connected",
+        "login accepted",
+        "2 of 2",
+        "first tick",
+    ];
     assert_eq!(lines.len(), parts.len(), "{lines:#?}");
     for (line, part) in lines.iter().zip(parts) {
         assert!(line.contains(part), "{part:?} is not in {line:?}");

@@ -72,6 +72,19 @@ def test_a_rejected_tick_is_shown_as_the_vendor_wrote_it(board: Board, hub: Hub)
     expect(page.get_by_role("link", name="Its logs of then")).to_have_attribute("href", re.compile(r"/logs\?account=ctp-main&at_ms=\d+"))
     assert board.axe() == []
     board.shot("quarantine-tick")
+    expect(page.get_by_role("img", name=re.compile(r"^\d+ in the last 30 minutes, \d+ a minute at most$"))).to_be_visible()
+    newest = page.url
+    page.get_by_role("button", name="Older tick").click()
+    page.wait_for_url(lambda url: url != newest)
+    # The address says which tick is looked at.
+    told = re.search(r"tick=(\d+)", page.url)
+    assert told is not None and told.group(0) not in newest
+    logs = page.get_by_role("link", name="Its logs of then")
+    expect(logs).to_have_attribute("href", re.compile(f"at_ms={told.group(1)}$"))
+    page = board.open(page.url.removeprefix(board.url))
+    expect(logs).to_have_attribute("href", re.compile(f"at_ms={told.group(1)}$"))
+    page.get_by_role("button", name="Newer tick").click()
+    expect(logs).not_to_have_attribute("href", re.compile(f"at_ms={told.group(1)}$"))
     raw = get(hub, "/api/quarantine?rule=bad_time&limit=1")[1]["items"][0]["raw"]
     assert json.dumps(raw["update_time"]) == '"99:99:99"'
     page.get_by_label("Contract").fill("nothing.SHFE")

@@ -9,6 +9,7 @@
 
 pub(crate) mod draft;
 pub(crate) mod pasted;
+pub(crate) mod trial;
 mod vnpy;
 
 use axum::extract::{Path, State};
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Router<Sources> {
     Router::new()
         .route("/accounts", get(list).post(create))
         .route("/accounts/parse", post(pasted::parse))
+        .route("/accounts/validate", post(trial::validate))
         .route("/accounts/confirm-empty", post(confirm_empty))
         .route("/accounts/{id}", get(one).put(change).delete(remove))
         .route("/accounts/{id}/start", post(start))

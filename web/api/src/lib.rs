@@ -8,6 +8,7 @@
 //! | `POST /api/session`, `GET`, `DELETE` | logs in; shows the login; ends it |
 //! | `GET /api/accounts`, `POST`, `GET /api/accounts/{id}`, `PUT`, `DELETE`, `POST .../start`, `stop`, `restart` | desired state |
 //! | `POST /api/accounts/parse`, `POST /api/accounts/confirm-empty` | reads vnpy's files; confirms that there are to be no accounts |
+//! | `POST /api/accounts/validate` | tries a login, step by step |
 //! | `GET /api/events` | what happened |
 //! | `GET /api/openapi.json`, `GET /docs` | all of this as a document, and Swagger UI; open to everybody |
 //! | `GET /api/subscribers`, `GET /api/quarantine` | who subscribes; which ticks were rejected |
@@ -80,6 +81,7 @@ use tokio::sync::{broadcast, watch};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 
+pub use accounts::trial::{NoTrial, Outcome, TrialStep, Trials};
 use actor::Peer;
 pub use canaries::{Canary, CanarySource, CanaryState, Minute, MinuteState};
 pub use contracts::{ContractRow, ContractState, ContractTable};
@@ -134,6 +136,8 @@ pub struct Sources {
     pub canaries: watch::Receiver<Arc<Vec<Canary>>>,
     /// The feed, as far as it can be asked.
     pub feed: Arc<dyn Feed>,
+    /// Who tries accounts.
+    pub trials: Arc<dyn Trials>,
     /// What Prometheus asks for, in its text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The dashboard.

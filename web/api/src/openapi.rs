@@ -13,7 +13,7 @@ use utoipa::openapi::{Content, Ref};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
-use crate::accounts::{self, draft, pasted};
+use crate::accounts::{self, draft, pasted, trial};
 use crate::problem::Problem;
 use crate::{Sources, canaries, contracts, events, feed, gateways, health, logs, metrics, session};
 
@@ -29,7 +29,7 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
         health::health, health::ready, metrics::metrics,
         session::begin, session::show, session::end,
         accounts::list, accounts::create, accounts::one, accounts::change, accounts::remove,
-        accounts::start, accounts::stop, accounts::restart, accounts::confirm_empty, pasted::parse,
+        accounts::start, accounts::stop, accounts::restart, accounts::confirm_empty, pasted::parse, trial::validate,
         gateways::list, gateways::one,
         events::list, logs::list,
         canaries::list, contracts::list, feed::subscribers, feed::quarantine, feed::ticks,
@@ -127,7 +127,7 @@ mod tests {
     fn every_operation_has_words_and_says_what_an_error_looks_like() {
         let document = serde_json::to_value(&*DOCUMENT).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
-        assert_eq!(paths.len(), 20, "a path is missing: {:?}", paths.keys());
+        assert_eq!(paths.len(), 21, "a path is missing: {:?}", paths.keys());
         let mut ids = std::collections::HashSet::new();
         let problem = serde_json::json!({"$ref": "#/components/schemas/ProblemDetails"});
         for (path, operations) in paths {

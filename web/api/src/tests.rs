@@ -75,6 +75,7 @@ impl Port {
             rates: rates.subscribe(),
             canaries: watch::Sender::new(Arc::default()).subscribe(),
             feed: Arc::new(away::Away),
+            trials: Arc::new(away::Away),
             metrics: Arc::new(|| "# TYPE mdhub_build_info gauge\nmdhub_build_info 1\n".to_owned()),
             pages: Arc::new(pages),
             store: Arc::new(away::Away),

@@ -103,3 +103,13 @@ impl Feed for Away {
         Vec::new()
     }
 }
+
+impl crate::Trials for Away {
+    fn begin(
+        &self,
+        _: MarketDataAccount,
+        _: bool,
+    ) -> Result<tokio::sync::mpsc::Receiver<crate::TrialStep>, crate::NoTrial> {
+        Err(crate::NoTrial::Busy)
+    }
+}
