@@ -125,3 +125,23 @@ def test_a_search_is_in_the_address_and_a_lost_race_is_told(board: Board, hub: H
     sheet.get_by_role("button", name="Save account").click()
     expect(sheet.get_by_role("alert")).to_contain_text("Save account: not done.")
     assert get(hub, "/api/accounts/sopt-main")[1]["description"] == "theirs"
+
+
+def test_a_login_is_tried_before_anything_is_saved_step_by_step(board: Board, hub: Hub) -> None:
+    page = board.open("/accounts")
+    row(board, "ctp-main").get_by_role("button", name="Edit ctp-main").click()
+    sheet = page.get_by_role("dialog")
+    sheet.get_by_role("button", name="Test login").click()
+    for step in ("address", "login", "tick"):
+        expect(sheet.locator(f"[data-step='{step}']").first).to_be_visible(timeout=20_000)
+    expect(sheet.locator("[data-step='result']")).to_have_attribute("data-outcome", "ok")
+    expect(sheet.get_by_text("was not tried")).to_be_visible()
+    board.shot("accounts-trial")
+    assert board.axe() == []
+    # Another front than the saved one needs the password: said by the hub, and nothing is started.
+    board.expect_complaint("422")
+    sheet.get_by_label("Fronts (one a line)").fill("tcp://203.0.113.9:1")
+    sheet.get_by_role("button", name="Test login").click()
+    expect(sheet.get_by_role("alert")).to_contain_text("must be given again")
+    assert get(hub, "/api/accounts/ctp-main")[1]["generation"] >= 1
+    assert not [worker for worker in workers_of(hub.pid) if worker.account == "probe"]

@@ -56,6 +56,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/accounts/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries a login, step by step: an account as `POST /api/accounts` takes it, or the `id` of one that there is and what is to be
+         *     otherwise. `check_password` has a wrong password tried, too: brokers count those. Each line of the answer is a `TrialStep`.
+         */
+        post: operations["post_api_accounts_validate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounts/{id}": {
         parameters: {
             query?: never;
@@ -310,6 +330,23 @@ export interface paths {
         };
         /** Whether the hub is well. */
         get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counters of everything, in Prometheus' text format. */
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -860,6 +897,11 @@ export interface components {
              */
             restart_generation: number;
         };
+        /**
+         * @description How a step went.
+         * @enum {string}
+         */
+        Outcome: "ok" | "warn" | "failed";
         /** @description What a pasted text describes. */
         Pasted: {
             /** @description What it says of an account. */
@@ -1021,6 +1063,20 @@ export interface components {
             epoch: string;
             /** @description In the order of their `seq`, without a gap; the fields of a tick's payload. */
             items: unknown[];
+        };
+        /** @description A step of a trial. */
+        TrialStep: {
+            /**
+             * Format: int64
+             * @description Milliseconds since the beginning.
+             */
+            at_ms: number;
+            /** @description A sentence. */
+            message: string;
+            /** @description How it went. */
+            outcome: components["schemas"]["Outcome"];
+            /** @description `library`, `address`, `tcp`, `front`, `login`, `password`, `subscription`, `tick`, `worker`, and at the end `result`. */
+            step: string;
         };
         /** @description An exchange that is watched. */
         Watched: {
@@ -1501,6 +1557,129 @@ export interface operations {
             };
             /** @description too many passwords are being checked */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    post_api_accounts_validate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Change"];
+            };
+        };
+        responses: {
+            /** @description a line for each step as it happens; the last one is the `result` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["TrialStep"];
+                };
+            };
+            /** @description the request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description whoever asks is not known: log in, or send name and password */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request comes from a page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the path does not know the method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the body is no JSON document */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the request is for another host: see http.allowed_hosts */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description a field is missing, wrong or unknown */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description two are being tried, or too many passwords are being checked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description the database is away, or no process can be made */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3727,6 +3906,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
         };

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 
 import type { Account, Pasted } from "@/api/types";
 
+import { whole } from "./trial";
 import { BLANK, draft, filled, lines, matches, mustResend, passwordIn, sharing, withPasted } from "./pure";
 
 function account(id: string, front = "tcp://1.2.3.4:1", over: Partial<Account> = {}): Account {
@@ -41,6 +42,12 @@ test("what was pasted fills the form and leaves what it does not say", () => {
 test("two accounts on one front are no redundancy, unless one is out of the pool", () => {
   expect(sharing([account("a"), account("b"), account("c", "tcp://other:1")])).toEqual(["a", "b"]);
   expect(sharing([account("a"), account("b", undefined, { is_enabled: false })])).toEqual([]);
+});
+
+test("a stream that comes in pieces is read line by line", () => {
+  const first = whole("", '{"a":1}\n{"b"');
+  expect(first).toEqual({ lines: ['{"a":1}'], rest: '{"b"' });
+  expect(whole(first.rest, ":2}\n\n")).toEqual({ lines: ['{"b":2}'], rest: "" });
 });
 
 test("a search looks at all that is shown", () => {

@@ -14,6 +14,7 @@ import { useWords } from "@/words/words";
 
 import { Paste } from "./paste";
 import { BLANK, draft, type Filled, filled, mustResend } from "./pure";
+import { Trial } from "./trial";
 
 const KINDS = ["ctp", "sopt"] as const;
 
@@ -113,6 +114,7 @@ export function AccountSheet({ account, begin, onClose, onSaved }: { account: Ac
           </label>
         </div>
         {mode === "paste" ? <Paste form={form} onParsed={setForm} /> : <Fields form={form} before={account} error={error} set={set} />}
+        <Trial body={() => draft(form)} />
         {error !== null && <Failed title={words.notDone(words.save, error.message)} />}
       </div>
     </Dialog>

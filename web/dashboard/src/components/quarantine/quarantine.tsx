@@ -1,28 +1,30 @@
 "use client";
 
-import { Copy } from "lucide-react";
-import Link from "next/link";
 import { useRouter, useSearchParams } from "next/navigation";
 import { useState } from "react";
 
 import { answer, api } from "@/api/client";
 import type { RejectedTick } from "@/api/types";
 import { Shell } from "@/components/shell/shell";
-import { Button } from "@/components/ui/button";
 import { Select } from "@/components/ui/field";
 import { Empty, Failed, Loading, Panel } from "@/components/ui/panel";
 import { Search } from "@/components/ui/search";
 import { rowLook, Table, Td, Th } from "@/components/ui/table";
 import { count } from "@/format/number";
-import { clockMs, day } from "@/format/time";
+import { clockMs } from "@/format/time";
 import { useAsked } from "@/live/asked";
 import { quarantineWords } from "@/words/quarantine";
 import { useWords } from "@/words/words";
 
-import { counted, type RuleCounts } from "./counts";
+import { counted, nameOf, overTime } from "./counts";
+import { RuleTable } from "./rules";
+import { TickPanel } from "./tick";
 
 const EVERY_MS = 2_000;
 const LIMIT = 200;
+/** The counts over time: of so many, at a calmer pace. */
+const OVER_TIME_EVERY_MS = 10_000;
+const OVER_TIME_LIMIT = 500;
 
 interface Filter {
   rule: string;
@@ -30,39 +32,7 @@ interface Filter {
   vt_symbol: string;
 }
 
-function RuleTable({ rules, sources, chosen, onChoose }: { rules: RuleCounts[]; sources: string[]; chosen: string; onChoose: (rule: string) => void }) {
-  const words = useWords(quarantineWords);
-  return (
-    <Table className="[&_tbody_tr:last-child_td]:border-b-0">
-      <thead>
-        <tr>
-          <Th>{words.rule}</Th>
-          {sources.map((source) => (
-            <Th key={source} end>{source}</Th>
-          ))}
-          <Th end>{words.total}</Th>
-        </tr>
-      </thead>
-      <tbody>
-        {rules.map(({ rule, by, total }) => (
-          <tr key={rule} className={rowLook(rule === chosen ? "selected" : undefined)}>
-            <Td>
-              <button type="button" aria-pressed={rule === chosen} onClick={() => onChoose(rule === chosen ? "" : rule)} className="font-mono text-12 hover:underline">{rule}</button>
-            </Td>
-            {sources.map((source) => (
-              <Td key={source} end className={by[source] ? undefined : "text-muted"}>{count(by[source] ?? 0)}</Td>
-            ))}
-            <Td end className="font-semibold">{count(total)}</Td>
-          </tr>
-        ))}
-      </tbody>
-    </Table>
-  );
-}
-
-const key = (tick: RejectedTick) => `${tick.read_at_ms} ${tick.source} ${tick.vt_symbol} ${tick.reason}`;
-
-function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen: RejectedTick | null; onChoose: (tick: RejectedTick) => void }) {
+function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen: string; onChoose: (tick: RejectedTick) => void }) {
   const words = useWords(quarantineWords);
   return (
     <div className="min-h-0 flex-1 overflow-auto">
@@ -78,7 +48,7 @@ function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen:
         </thead>
         <tbody>
           {ticks.map((tick, index) => (
-            <tr key={`${key(tick)} ${index}`} data-rule={tick.rule} className={rowLook(chosen !== null && key(chosen) === key(tick) ? "selected" : undefined)}>
+            <tr key={`${nameOf(tick)} ${index}`} data-rule={tick.rule} className={rowLook(chosen === nameOf(tick) ? "selected" : undefined)}>
               <Td>
                 <button type="button" onClick={() => onChoose(tick)} className="text-link hover:underline">{clockMs(tick.read_at_ms)}</button>
               </Td>
@@ -94,61 +64,17 @@ function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen:
   );
 }
 
-function TickPanel({ tick }: { tick: RejectedTick | null }) {
-  const words = useWords(quarantineWords);
-  if (tick === null) {
-    return (
-      <Panel id="tick" title={words.raw}>
-        <Empty title={words.pick} />
-      </Panel>
-    );
-  }
-  const raw = typeof tick.raw === "object" && tick.raw !== null ? Object.entries(tick.raw as Record<string, unknown>) : [];
-  const text = JSON.stringify(tick, null, 2);
-  return (
-    <Panel
-      id="tick"
-      title={tick.vt_symbol ?? tick.rule}
-      sub={`${day(tick.read_at_ms)} ${clockMs(tick.read_at_ms)}`}
-      end={
-        <Button size="s" look="ghost" onClick={() => void navigator.clipboard.writeText(text)}>
-          <Copy className="size-3.5" aria-hidden />
-          {words.copy}
-        </Button>
-      }
-    >
-      <div className="border-b border-border p-3">
-        <p className="font-mono text-12 font-semibold">{tick.rule}</p>
-        <p className="mt-1">{tick.reason}</p>
-        {tick.source && (
-          <p className="mt-2 flex gap-4 text-12">
-            <Link href={`/gateway?id=${encodeURIComponent(tick.source)}`} prefetch={false} className="text-link hover:underline">{words.gateway}</Link>
-            <Link href={`/logs?account=${encodeURIComponent(tick.source)}&at_ms=${tick.read_at_ms}`} prefetch={false} className="text-link hover:underline">{words.logs}</Link>
-          </p>
-        )}
-      </div>
-      <h3 className="px-3 pt-3 text-12 font-semibold">{words.raw}</h3>
-      <dl tabIndex={0} aria-label={words.raw} className="m-3 min-h-0 overflow-auto rounded-m border border-edge bg-inset px-3 py-2 font-mono text-12 leading-[18px]">
-        {raw.map(([name, value]) => (
-          <div key={name} className="grid grid-cols-[minmax(110px,auto)_minmax(0,1fr)] gap-3">
-            <dt className="text-muted">{name}</dt>
-            <dd className="text-right break-all">{typeof value === "string" ? `"${value}"` : JSON.stringify(value)}</dd>
-          </div>
-        ))}
-      </dl>
-    </Panel>
-  );
-}
-
 /** What was rejected, by which rule, and as the vendor wrote it. */
 export function Quarantine() {
   const words = useWords(quarantineWords);
   const router = useRouter();
   const asked = useSearchParams();
   const filter: Filter = { rule: asked.get("rule") ?? "", source: asked.get("source") ?? "", vt_symbol: asked.get("vt_symbol") ?? "" };
-  const [chosen, setChosen] = useState<RejectedTick | null>(null);
-  const show = (change: Partial<Filter>) => {
-    const next = new URLSearchParams(Object.entries({ ...filter, ...change }).filter(([, value]) => value !== ""));
+  const name = asked.get("tick") ?? "";
+  // It stays in sight when newer ones have pushed it out of the list.
+  const [held, setHeld] = useState<RejectedTick | null>(null);
+  const show = (change: Partial<Filter & { tick: string }>) => {
+    const next = new URLSearchParams(Object.entries({ ...filter, tick: name, ...change }).filter(([, value]) => value !== ""));
     router.replace(next.size > 0 ? `/quarantine?${next}` : "/quarantine", { scroll: false });
   };
   const { data, error } = useAsked(JSON.stringify(filter), EVERY_MS, async () => {
@@ -157,6 +83,22 @@ export function Quarantine() {
     const [ticks, gateways] = await Promise.all([answer(api.GET("/api/quarantine", { params: { query: { ...query, limit: LIMIT } } })), answer(api.GET("/api/gateways"))]);
     return { ...ticks, ...counted(gateways.items) };
   });
+  // At once again when another rule has rejected something.
+  const over = useAsked(`over time ${data?.rules.length ?? 0}`, OVER_TIME_EVERY_MS, async () => {
+    const { items, kept } = await answer(api.GET("/api/quarantine", { params: { query: { limit: OVER_TIME_LIMIT } } }));
+    return overTime(items, Date.now(), kept > items.length);
+  });
+  const items = data?.items ?? [];
+  const at = items.findIndex((tick) => nameOf(tick) === name);
+  const chosen = items[at] ?? (held !== null && nameOf(held) === name ? held : null);
+  const choose = (tick: RejectedTick) => {
+    setHeld(tick);
+    show({ tick: nameOf(tick) });
+  };
+  const step = (by: number) => {
+    const to = at < 0 ? undefined : items[at + by];
+    return to && (() => choose(to));
+  };
   return (
     <Shell page="quarantine" title={words.title}>
       <div className="flex min-h-8 flex-wrap items-center gap-3">
@@ -167,10 +109,10 @@ export function Quarantine() {
       {data === null && error === null && <Loading rows={5} label={words.loading} />}
       {data?.total === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
       {data !== null && data.total > 0 && (
-        <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)_424px] gap-3 max-wide:grid-cols-1 max-wide:flex-none">
+        <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)_424px] grid-rows-[minmax(0,1fr)] gap-3 max-wide:grid-cols-1 max-wide:grid-rows-none max-wide:flex-none">
           <div className="flex min-h-0 min-w-0 flex-col gap-3">
             <Panel id="rules" title={words.byRule} sub={words.byRuleSub}>
-              <RuleTable rules={data.rules} sources={data.sources} chosen={filter.rule} onChoose={(rule) => show({ rule })} />
+              <RuleTable rules={data.rules} sources={data.sources} over={over.data ?? {}} chosen={filter.rule} onChoose={(rule) => show({ rule })} />
             </Panel>
             <Panel
               id="ticks"
@@ -189,10 +131,10 @@ export function Quarantine() {
                 </>
               }
             >
-              {data.items.length === 0 ? <Empty title={words.noMatch} /> : <TickTable ticks={data.items} chosen={chosen} onChoose={setChosen} />}
+              {data.items.length === 0 ? <Empty title={words.noMatch} /> : <TickTable ticks={data.items} chosen={name} onChoose={choose} />}
             </Panel>
           </div>
-          <TickPanel tick={chosen} />
+          <TickPanel tick={chosen} newer={step(-1)} older={step(1)} />
         </div>
       )}
     </Shell>
