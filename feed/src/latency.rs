@@ -84,7 +84,7 @@ pub const fn bound_us(bucket: usize) -> u64 {
         1 => 2,
         _ => {
             let octave = 1 << (bucket / 2);
-            if bucket % 2 == 0 { octave + octave / 2 } else { octave * 2 }
+            if bucket.is_multiple_of(2) { octave + octave / 2 } else { octave * 2 }
         }
     }
 }

@@ -36,17 +36,18 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::probe::{self, Probe, Step, Verdict};
 use children::Children;
 use spawner::{Request, Spawned, Spawner};
 use state::{Launching, State};
 
-mod children;
+pub(crate) mod children;
 mod commands;
 mod leftover;
-mod limits;
+pub(crate) mod limits;
 mod line;
 mod lock;
-mod procfs;
+pub(crate) mod procfs;
 mod signal;
 mod spawner;
 mod state;
@@ -239,6 +240,12 @@ impl GatewayManager {
             tokio::spawn(leftover::end(Arc::clone(&shared), leftover));
         }
         Ok(Arc::new(Self { config, limits: Mutex::default(), spawner, shared }))
+    }
+
+    /// Tries a login in a throw-away worker, beside the accounts' own processes: none of what [`Self::observe`] tells knows of
+    /// it. Blocks. The thread that calls must live until this returns: the worker goes with it.
+    pub fn probe(&self, probe: &Probe, is_wanted: &dyn Fn() -> bool, tell: &mut dyn FnMut(Step)) -> Verdict {
+        probe::run_among(&self.shared.children, probe, is_wanted, tell)
     }
 
     /// Workers that are started from now on give up at these limits.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mdhub_spec::account::{FrontAddress, GatewayKind, Secret};
@@ -16,6 +17,7 @@ use mdhub_spec::process::{EXIT_INTERNAL, EXIT_LIBRARY, EXIT_LOGIN_REFUSED, EXIT_
 use mdhub_spec::time::Mono;
 
 use crate::clock;
+use crate::manager::children::Children;
 use crate::vendor::library;
 use child::{Child, News};
 
@@ -158,13 +160,29 @@ impl Verdict {
 }
 
 /// Tries all of it, and tells each step as it happens. Blocks, at most a little longer than the deadline, or than anybody wants it.
+///
+/// In a hub it is [`crate::manager::GatewayManager::probe`], since the hub ends children that it knows nothing of.
 pub fn run(probe: &Probe, is_wanted: &dyn Fn() -> bool, tell: &mut dyn FnMut(Step)) -> Verdict {
+    match Children::new(false) {
+        Ok(children) => run_among(&children, probe, is_wanted, tell),
+        Err(e) => Verdict::new(EXIT_INTERNAL, e.to_string()),
+    }
+}
+
+/// The same among the children of a process that looks after them.
+pub(crate) fn run_among(
+    children: &Arc<Children>,
+    probe: &Probe,
+    is_wanted: &dyn Fn() -> bool,
+    tell: &mut dyn FnMut(Step),
+) -> Verdict {
     let began = clock::mono();
-    let mut trial = Trial { probe, began, deadline: began.plus_ms(probe.deadline_ms), is_wanted, tell };
+    let mut trial = Trial { children, probe, began, deadline: began.plus_ms(probe.deadline_ms), is_wanted, tell };
     trial.run().unwrap_or_else(|verdict| verdict)
 }
 
 struct Trial<'a> {
+    children: &'a Arc<Children>,
     probe: &'a Probe,
     began: Mono,
     deadline: Mono,
@@ -233,8 +251,8 @@ impl Trial<'_> {
 
     /// A second login with a wrong password, of which only the answer counts.
     fn check_password(&mut self, front: &FrontAddress) {
-        let Self { probe, began, deadline, is_wanted, .. } = *self;
-        let mut quiet = Trial { probe, began, deadline, is_wanted, tell: &mut |_| () };
+        let Self { children, probe, began, deadline, is_wanted, .. } = *self;
+        let mut quiet = Trial { children, probe, began, deadline, is_wanted, tell: &mut |_| () };
         let verdict = quiet.log_in(front, WRONG_PASSWORD.to_owned(), &[]);
         match verdict.code {
             0 => self.say(false, What::PasswordNotChecked),
@@ -245,7 +263,7 @@ impl Trial<'_> {
 
     fn log_in(&mut self, front: &FrontAddress, password: String, contracts: &[Contract]) -> Verdict {
         let start = self.start(front, password, contracts);
-        let mut child = match Child::spawn(self.probe, start) {
+        let mut child = match Child::spawn(self.children, self.probe, start) {
             Ok(child) => child,
             Err(why) => return Verdict::new(EXIT_INTERNAL, format!("{}: {why}", self.probe.program.display())),
         };

@@ -336,6 +336,11 @@ impl Control {
         move || in_session.load(Ordering::Relaxed)
     }
 
+    /// Who makes processes.
+    pub(crate) fn manager(&self) -> &Arc<GatewayManager> {
+        &self.manager
+    }
+
     /// The feed, for its counters.
     pub(crate) fn feed(&self) -> &FeedHandle {
         &self.feed

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mdhub_api::{NoTrial, Outcome, TrialStep, Trials};
-use mdhub_gateways::probe::{self, EXIT_NO_TICK, Probe, Step, What};
+use mdhub_gateways::probe::{EXIT_NO_TICK, Probe, Step, What};
 use mdhub_spec::account::MarketDataAccount;
 use mdhub_spec::contract::Contract;
 use tokio::sync::{Semaphore, mpsc};
@@ -87,7 +87,7 @@ impl Trials for Trial {
     fn begin(&self, account: MarketDataAccount, check_password: bool) -> Result<mpsc::Receiver<TrialStep>, NoTrial> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| NoTrial::Busy)?;
         let probe = self.probe(account, check_password)?;
-        let is_open = self.control.in_session();
+        let (is_open, manager) = (self.control.in_session(), self.control.manager().clone());
         let (steps, taken) = mpsc::channel(STEPS_WAITING_MAX);
         tokio::task::spawn_blocking(move || {
             let tell = |step: TrialStep| {
@@ -96,7 +96,7 @@ impl Trials for Trial {
             };
             let mut last_ms = 0;
             let mut logged_in = false;
-            let verdict = probe::run(&probe, &|| !steps.is_closed(), &mut |step| {
+            let verdict = manager.probe(&probe, &|| !steps.is_closed(), &mut |step| {
                 last_ms = step.at_ms;
                 logged_in |= matches!(step.what, What::LoggedIn { .. });
                 tell(told(&step, is_open()));

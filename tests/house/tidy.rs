@@ -23,6 +23,9 @@ const EDGES: [&str; 7] = [
     "store/src/clock.rs",
 ];
 
+/// What a tool has written: nobody reads it line by line.
+const GENERATED: [&str; 1] = ["web/dashboard/src/api/schema.d.ts"];
+
 /// Extensions of files that people write and that lines are counted in.
 const SOURCES: [&str; 6] = ["rs", "py", "ts", "tsx", "sh", "sql"];
 
@@ -48,7 +51,7 @@ fn is_product(file: &SourceFile) -> bool {
 
 fn long_file(file: &SourceFile) -> Vec<String> {
     let lines = file.text.lines().count();
-    let is_long = SOURCES.contains(&extension(file)) && lines > FILE_LINES_MAX;
+    let is_long = SOURCES.contains(&extension(file)) && !is_under(file, &GENERATED) && lines > FILE_LINES_MAX;
     is_long
         .then(|| format!("{}: {lines} lines: at most {FILE_LINES_MAX}, one subject each", file.path))
         .into_iter()

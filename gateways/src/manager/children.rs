@@ -20,7 +20,7 @@ const KIN_MAX: usize = 1_024;
 
 /// Those that live.
 #[derive(Debug)]
-pub(super) struct Children {
+pub(crate) struct Children {
     takes_in: bool,
     /// The workers, by process id.
     made: Mutex<BTreeMap<i32, Made>>,
@@ -35,7 +35,7 @@ struct Made {
 
 impl Children {
     /// With `takes_in` this process becomes a subreaper.
-    pub(super) fn new(takes_in: bool) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(takes_in: bool) -> io::Result<Arc<Self>> {
         if takes_in {
             set_child_subreaper(Some(getpid()))?;
         }
@@ -52,7 +52,7 @@ impl Children {
     }
 
     /// Makes a worker. Under the lock, so that nobody takes the new child for one that was taken in.
-    pub(super) fn make(
+    pub(crate) fn make(
         self: &Arc<Self>,
         incarnation: Incarnation,
         spawn: impl FnOnce() -> io::Result<Child>,
@@ -136,19 +136,19 @@ fn end_if_left_behind(pid: i32, made: &BTreeMap<i32, Made>) {
 
 /// A worker that this process made, and that is to be reaped by nobody else.
 #[derive(Debug)]
-pub(super) struct MadeChild {
+pub(crate) struct MadeChild {
     child: Child,
     pid: Pid,
     children: Arc<Children>,
 }
 
 impl MadeChild {
-    pub(super) const fn pid(&self) -> Pid {
+    pub(crate) const fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Waits until it is dead, and reaps it: from then on its number may be another's.
-    pub(super) fn reap(mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn reap(mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait();
         self.children.made().remove(&self.pid.as_raw_nonzero().get());
         status

@@ -21,7 +21,7 @@ const LIMITS: [(Resource, u64); 4] = [
 ];
 
 /// Limits a process, and all that it will start. Where the hub itself is limited further, so is the worker.
-pub(super) fn apply(pid: Pid) -> Result<(), String> {
+pub(crate) fn apply(pid: Pid) -> Result<(), String> {
     for (resource, most) in LIMITS {
         let most = getrlimit(resource).maximum.map_or(most, |own| own.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };

@@ -11,7 +11,7 @@ use mdhub_spec::process::Incarnation;
 use rustix::process::Pid;
 
 /// In the environment of every worker, and so of what it starts: which life of which worker it is.
-pub(super) const INCARNATION_VARIABLE: &str = "MDHUB_INCARNATION";
+pub(crate) const INCARNATION_VARIABLE: &str = "MDHUB_INCARNATION";
 /// On the command line of every worker, and so of what it forks.
 const INCARNATION_FLAG: &str = "--incarnation";
 

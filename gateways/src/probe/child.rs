@@ -6,23 +6,31 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use mdhub_spec::frame::{self, FrameError, Report, Start};
+use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::text;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Probe;
 use crate::clock;
+use crate::manager::children::{Children, MadeChild};
+use crate::manager::limits;
 
 /// News that may wait.
 const NEWS_MAX: usize = 1024;
 /// Bytes of the log's end that are kept.
 const LOG_BYTES_MAX: usize = 2_000;
+
+/// Tells the workers of one process apart. No hub has epoch 0.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// What a worker says.
 #[derive(Debug)]
@@ -47,7 +55,8 @@ pub(super) enum News {
 
 /// A worker process. Dropping it ends its group and removes its directory.
 pub(super) struct Child {
-    process: std::process::Child,
+    /// Until it is reaped.
+    process: Option<MadeChild>,
     /// Its end tells the worker to leave.
     commands: PipeWriter,
     news: Receiver<Option<News>>,
@@ -57,7 +66,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts a worker, and tells it `start` with a flow directory of its own.
-    pub(super) fn spawn(probe: &Probe, mut start: Start) -> io::Result<Self> {
+    pub(super) fn spawn(children: &Arc<Children>, probe: &Probe, mut start: Start) -> io::Result<Self> {
         let flow_dir = make_flow_dir(&probe.scratch_dir)?;
         start.flow_dir = flow_dir.display().to_string();
         let mut frame = Zeroizing::new(Vec::new());
@@ -70,11 +79,13 @@ impl Child {
         let (ticks, ticks_out) = io::pipe()?;
         let (stderr, stderr_out) = io::pipe()?;
         let (reports, reports_out) = io::pipe()?;
-        let mut command = worker(probe, &flow_dir);
+        let incarnation = Incarnation { epoch: 0, counter: MADE.fetch_add(1, Ordering::Relaxed) + 1 };
+        let mut command = worker(probe, incarnation, &flow_dir);
         command.stdin(Stdio::from(commands_in)).stdout(Stdio::from(ticks_out)).stderr(Stdio::from(stderr_out));
         let report = FdMapping { parent_fd: OwnedFd::from(reports_out), child_fd: 3 };
         command.fd_mappings(vec![report]).map_err(io::Error::other)?;
-        let process = command.spawn()?;
+        let process = children.make(incarnation, || command.spawn())?;
+        let limited = limits::apply(process.pid()).map_err(io::Error::other);
         // Its ends of the pipes are held by the command: without them the pipes end with the process.
         drop(command);
         let (sender, news) = sync_channel(NEWS_MAX);
@@ -85,7 +96,8 @@ impl Child {
             let _ = sender.send(None);
         });
         let log = Some(std::thread::spawn(move || read_log(stderr)));
-        let mut child = Self { process, commands, news, log, flow_dir };
+        let mut child = Self { process: Some(process), commands, news, log, flow_dir };
+        limited?;
         put?;
         child.commands.write_all(&frame)?;
         Ok(child)
@@ -96,8 +108,8 @@ impl Child {
         match self.news.recv_timeout(patience).ok()? {
             Some(news) => Some(news),
             None => {
-                self.kill();
-                let how = self.process.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+                let status = self.end().unwrap_or_else(|| Err(io::Error::other("it was reaped before")));
+                let how = status.map_or_else(|e| e.to_string(), |status| status.to_string());
                 let stderr = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
                 Some(News::Ended { how, stderr })
             }
@@ -105,29 +117,27 @@ impl Child {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the probe ends the process that it made")]
-    fn kill(&self) {
+    fn end(&mut self) -> Option<io::Result<ExitStatus>> {
+        let process = self.process.take()?;
         // The leader is not reaped before, so the group's number is its own. An empty group is no failure.
-        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-        }
+        let _ = rustix::process::kill_process_group(process.pid(), Signal::KILL);
+        Some(process.reap())
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) {
-            self.kill();
-            let _ = self.process.wait();
-        }
+        let _ = self.end();
         let _ = std::fs::remove_dir_all(&self.flow_dir);
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the probe makes a throw-away process")]
-fn worker(probe: &Probe, flow_dir: &Path) -> Command {
+fn worker(probe: &Probe, incarnation: Incarnation, flow_dir: &Path) -> Command {
     let mut command = Command::new(&probe.program);
     command
-        .args(["gateway", probe.kind.as_str(), "--account", "probe", "--incarnation", "0.1"])
+        .args(["gateway", probe.kind.as_str(), "--account", "probe"])
+        .args(["--incarnation", &incarnation.to_string()])
         .args(["--parent-pid", &std::process::id().to_string()])
         .env_clear()
         .envs(&probe.env)
