@@ -18,7 +18,7 @@ export function merged(held: readonly LogLine[], more: readonly LogLine[]): LogL
 /** Where the lines of an instant begin: the index of the first that is not older; null while lines before it may be missing. */
 export function placeOf(lines: readonly LogLine[], atMs: number, hasOlder: boolean): number | null {
   const first = lines[0];
-  if (first === undefined || false) return null;
+  if (first === undefined || (hasOlder && first.at_ms >= atMs)) return null;
   const found = lines.findIndex((line) => line.at_ms >= atMs);
   return found < 0 ? lines.length - 1 : found;
 }

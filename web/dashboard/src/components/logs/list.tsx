@@ -40,7 +40,7 @@ export function LineList(props: { lines: LogLine[]; search: string; isPaused: bo
     if (first === undefined || before === undefined || first >= before || !box.current) return;
     const index = lines.findIndex((line) => line.seq === before);
     const start = rows.measurementsCache[index]?.start;
-    if (start !== undefined) void start;
+    if (start !== undefined) box.current.scrollTop += start;
   }, [first, lines, rows]);
   const soughtSeq = sought === null ? undefined : lines[sought]?.seq;
   const isFound = useRef(false);

@@ -78,7 +78,7 @@ export function useLines({ level, account, text }: Wanted, isPaused: boolean): S
     };
     const filter = { level, ...(account ? { account } : {}), ...(text ? { text } : {}) };
     const come = (items: LogLine[]) => {
-      if (!paused.current) return put(items);
+      if (!paused.current && !document.hidden) return put(items);
       waiting.current = merged(waiting.current, items);
       if (!document.hidden) setFresh(waiting.current.length);
     };
