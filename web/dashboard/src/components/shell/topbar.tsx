@@ -4,7 +4,7 @@ import { CircleAlert, CircleCheck, CircleMinus, CircleSlash, LoaderCircle, Moon,
 import { type ReactNode, useMemo } from "react";
 
 import { cn } from "@/components/ui/cn";
-import { asMs, DASH, rate } from "@/format/number";
+import { DASH, rate } from "@/format/number";
 import { clock, countdown } from "@/format/time";
 import { useLink } from "@/live/link";
 import { useNow } from "@/live/now";
@@ -127,7 +127,6 @@ function Numbers() {
   const words = useWords(shellWords);
   const rates = useHub((hub) => hub.rates?.hub);
   const now = useNow();
-  const asUs = (us: number | null | undefined) => (us == null ? DASH : us < 10_000 ? rate(us) : `${asMs(us)}`);
   return (
     <>
       <Stat label={words.stream}>
@@ -135,9 +134,9 @@ function Numbers() {
         <Unit>{words.ticksPerS}</Unit>
       </Stat>
       <Stat label={words.endToEnd}>
-        {asUs(rates?.latency_us_p50)}
+        {rate(rates?.latency_us_p50)}
         <span className="mx-1 font-normal text-muted">/</span>
-        {asUs(rates?.latency_us_p99)}
+        {rate(rates?.latency_us_p99)}
         <Unit>µs</Unit>
       </Stat>
       <Stat label={words.beijing}>{clock(now)}</Stat>
