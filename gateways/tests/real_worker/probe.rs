@@ -143,7 +143,7 @@ fn the_vendors_own_libraries_are_probed_without_harm() {
         bench.probe.md_address = vec![nothing.parse().expect("valid"), closing.address.parse().expect("valid")];
         let (verdict, steps, lines) = run(&bench.probe);
         assert_eq!(verdict.code, EXIT_DISCONNECTS, "{kind}: {verdict:?} {lines:#?}");
-        assert!(matches!(&steps[1], What::Unreachable { why, .. } if why.contains("refused")), "{lines:#?}");
+        assert!(matches!(&steps[2], What::Unreachable { why, .. } if why.contains("refused")), "{lines:#?}");
         bench.probe.md_address.truncate(1);
         bench.probe.deadline_ms = 2_500;
         let (verdict, _, lines) = run(&bench.probe);
