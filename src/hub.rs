@@ -17,6 +17,7 @@ mod heartbeat;
 mod hooks;
 mod last;
 mod late;
+mod logins;
 mod market;
 mod metrics;
 mod outbox;
@@ -113,8 +114,7 @@ pub(crate) async fn run(
     let reports = Waiting::default();
     let log = logging::start(&loaded.settings.logging, data.path("log"), reports.ear())?;
     let mut ends = Ends::listen()?;
-    guard_memory();
-    allow_descriptors();
+    prepare_process();
     let database = data.database_url(loaded.settings.database.url.as_deref());
     let last = last::LastDesired::new(&data)?;
     let administrator = admin::read_or_make(&data)?;
@@ -153,7 +153,8 @@ pub(crate) async fn run(
     if let (Some(reload), Some(hangups)) = (reload::Reload::new(&control, &outbox, log.filter()), hangups) {
         tasks.spawn(reload.run(hangups, stopped.clone()));
     }
-    let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), administrator.subscribe(), alerts.clone());
+    let people = (administrator.subscribe(), logins::keep(&mut tasks, &data, &stopped));
+    let shown = Shown::begin(&mut tasks, &control, &stopped, store.clone(), people, alerts.clone());
     let shown = shown.beside(&feed, &control, &log, &outbox, epoch, &data);
     tasks.spawn(serve(http.0, shown, stopped.clone()));
     tasks.spawn(admin::follow(data.clone(), administrator, stopped));
@@ -219,6 +220,12 @@ impl Running {
             }
         }
     }
+}
+
+/// What the process as a whole is allowed, before it holds a secret.
+fn prepare_process() {
+    guard_memory();
+    allow_descriptors();
 }
 
 /// The hub holds passwords: it leaves no core dump, and no other program of its user may read its memory.
@@ -308,6 +315,7 @@ struct Shown {
     store: Arc<dyn AccountStore>,
     administrator: tokio_watch::Receiver<Arc<Administrator>>,
     alerts: Arc<Alerts>,
+    logins: tokio_watch::Sender<String>,
 }
 
 impl Shown {
@@ -317,12 +325,12 @@ impl Shown {
         control: &Arc<Control>,
         stopped: &tokio_watch::Receiver<bool>,
         store: Arc<dyn AccountStore>,
-        administrator: tokio_watch::Receiver<Arc<Administrator>>,
+        (administrator, logins): (tokio_watch::Receiver<Arc<Administrator>>, tokio_watch::Sender<String>),
         alerts: Arc<Alerts>,
     ) -> Self {
         let canaries = canaries::start(tasks, control, stopped);
         let rates = rates::start(tasks, control, canaries.clone(), stopped);
-        Self { rates, canaries, store, administrator, alerts }
+        Self { rates, canaries, store, administrator, alerts, logins }
     }
 
     /// With what it shows when it is asked.
@@ -336,7 +344,7 @@ impl Shown {
         data: &DataDir,
     ) -> mdhub_api::Sources {
         let counted = control.clone();
-        let Self { rates, canaries, store, administrator, alerts } = self;
+        let Self { rates, canaries, store, administrator, alerts, logins } = self;
         let metrics =
             Metrics { control: control.clone(), alerts, log: log.counts(), canaries: canaries.clone(), epoch };
         mdhub_api::Sources {
@@ -355,6 +363,7 @@ impl Shown {
             rates,
             canaries,
             store,
+            logins,
             administrator,
         }
     }

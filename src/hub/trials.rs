@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::warn;
 
 use crate::data_dir::DataDir;
+use crate::logging;
 
 use super::control::Control;
 
@@ -90,7 +91,11 @@ impl Trials for Trial {
         let (is_open, manager) = (self.control.in_session(), self.control.manager().clone());
         let (steps, taken) = mpsc::channel(STEPS_WAITING_MAX);
         tokio::task::spawn_blocking(move || {
-            let tell = |step: TrialStep| {
+            let tried = probe.password.clone();
+            let tell = |mut step: TrialStep| {
+                // A front, or a library, may repeat what it was given.
+                let message = logging::SECRETS.hidden(&step.message);
+                step.message = if tried.is_empty() { message } else { message.replace(tried.reveal(), "...") };
                 // Whoever has gone away is told nothing.
                 let _ = steps.blocking_send(step);
             };

@@ -31,8 +31,12 @@ def test_a_life_that_ends_is_told_with_its_signal_and_the_next_one_counts_up(boa
     expect(page.locator("[data-condition='Ready']")).to_contain_text("True", timeout=60_000)
     expect(page.locator("[data-seq]").first).to_be_visible()
     board.shot("gateway-restarted")
+    # What the switch leaves is of that life alone: each line's own fields say so.
     page.get_by_label("Lines of").select_option("the previous incarnation")
-    expect(page.locator("[data-seq]").first).to_be_visible()
+    line = page.locator("[data-seq]").first
+    expect(line).to_be_visible()
+    line.get_by_role("button", name=re.compile("fields?$")).click()
+    expect(line.get_by_text(name or "", exact=True)).to_be_visible()
     lag = get(hub, "/api/gateways/ctp-backup")[1]["counters"]["lag_histogram_us"]
     assert sum(lag) > 0
     expect(page.get_by_role("img", name=re.compile(r"[\d,]+ ticks came second"))).to_be_visible()

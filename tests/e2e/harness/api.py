@@ -34,16 +34,22 @@ def get(hub: Hub, path: str) -> tuple[int, Any]:
 def send(
     hub: Hub, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
 ) -> tuple[int, Any, dict[str, str]]:
-    """Status, document (None where there is none) and header of any request."""
+    """Status, document (None where there is none, a list of documents where each has its line) and header of any request."""
     data = None if body is None else json.dumps(body).encode()
-    head = {"Authorization": basic(hub), "Content-Type": "application/json", **(headers or {})}
-    request = urllib.request.Request(hub.listening().http + path, data=data, headers=head, method=method)
+    asked = {"Authorization": basic(hub), "Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(hub.listening().http + path, data=data, headers=asked, method=method)
     try:
         with urllib.request.urlopen(request, timeout=40) as answer:
             text, status, got = answer.read(), answer.status, dict(answer.headers)
     except urllib.error.HTTPError as problem:
         text, status, got = problem.read(), problem.code, dict(problem.headers)
-    return status, json.loads(text) if text else None, {name.lower(): value for name, value in got.items()}
+    head = {name.lower(): value for name, value in got.items()}
+    kind = head.get("content-type", "").split(";")[0]
+    if kind == "text/plain":
+        return status, text.decode(), head
+    if kind == "application/x-ndjson":
+        return status, [json.loads(line) for line in text.splitlines()], head
+    return status, json.loads(text) if text else None, head
 
 
 def logs(hub: Hub, query: str = "") -> list[dict[str, Any]]:

@@ -144,6 +144,8 @@ pub struct Sources {
     pub pages: Arc<Pages>,
     /// Where the desired state lives.
     pub store: Arc<dyn AccountStore>,
+    /// The logins, as text, whenever one begins or ends: no secret, but nobody else's business. At first those that another hub has left.
+    pub logins: watch::Sender<String>,
     /// Who may see them; may change at any time.
     pub administrator: watch::Receiver<Arc<Administrator>>,
 }
@@ -191,7 +193,10 @@ pub async fn serve(
 
 fn router(sources: Sources, bound: IpAddr, live: &Arc<Live>) -> Router {
     let door = Door::new(&sources.http, bound);
-    let guard = Guard::new(sources.administrator.clone(), Sessions::new(&sources.http, sources.clock.clone()));
+    let guard = Guard::new(
+        sources.administrator.clone(),
+        Sessions::new(&sources.http, sources.clock.clone(), sources.logins.clone()),
+    );
     let api = Router::new()
         .merge(accounts::routes())
         .merge(canaries::routes())

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mdhub_spec::settings::Http;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::actor::{Actor, Client};
@@ -49,12 +50,21 @@ impl std::fmt::Debug for Key {
 pub(crate) struct Sessions {
     ledger: Arc<Mutex<Ledger>>,
     clock: Clock,
+    /// Where they are written down whenever one begins or ends.
+    kept: watch::Sender<String>,
 }
 
 impl Sessions {
-    pub(crate) fn new(http: &Http, clock: Clock) -> Self {
+    /// With those that `kept` has from the hub before this one.
+    pub(crate) fn new(http: &Http, clock: Clock, kept: watch::Sender<String>) -> Self {
         let lifetimes = Lifetimes { idle_ms: http.session_idle_ms, max_ms: http.session_max_ms };
-        Self { ledger: Arc::new(Mutex::new(Ledger::new(lifetimes))), clock }
+        let mut ledger = Ledger::new(lifetimes);
+        ledger.take_back(&kept.borrow(), clock());
+        Self { ledger: Arc::new(Mutex::new(ledger)), clock, kept }
+    }
+
+    fn write_down(&self) {
+        self.kept.send_replace(self.ledger().written((self.clock)()));
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -84,7 +94,13 @@ impl Sessions {
         let id = URL_SAFE_NO_PAD.encode(random);
         let now = (self.clock)();
         let left_ms = self.ledger().open(Sha256::digest(&id).into(), name, of, now.mono);
+        self.write_down();
         Ok((id, now.wall_ms().saturating_add_unsigned(left_ms)))
+    }
+
+    fn close(&self, key: &Digest) {
+        self.ledger().close(key);
+        self.write_down();
     }
 
     fn ends_at_ms(&self, open: &Open) -> i64 {
@@ -162,7 +178,7 @@ pub(crate) async fn show(
 #[utoipa::path(delete, path = "/api/session", tag = "session", responses((status = 204)))]
 pub(crate) async fn end(State(guard): State<Guard>, Extension(actor): Extension<Actor>) -> Response {
     if let Some(Key(key)) = actor.session {
-        guard.sessions().ledger().close(&key);
+        guard.sessions().close(&key);
         tracing::info!(name = actor.name, from = %actor.from, "a logout at the control port");
     }
     let gone = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");

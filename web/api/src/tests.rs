@@ -79,6 +79,7 @@ impl Port {
             metrics: Arc::new(|| "# TYPE mdhub_build_info gauge\nmdhub_build_info 1\n".to_owned()),
             pages: Arc::new(pages),
             store: Arc::new(away::Away),
+            logins: watch::Sender::default(),
             administrator: administrator.subscribe(),
         };
         let server = tokio::spawn(serve(listener, sources, shutdown));

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use mdhub_spec::time::Mono;
+use mdhub_spec::time::{Mono, Now};
+use serde::{Deserialize, Serialize};
 
 /// Logins at once; a new one ends the oldest.
 const SESSIONS_MAX: usize = 64;
@@ -24,7 +25,27 @@ struct Session {
     name: String,
     of: Digest,
     began: Mono,
+    /// How old it was when this hub began, milliseconds.
+    aged_ms: u64,
     used: Mono,
+}
+
+/// A login as it is written down, so that it outlives a hub. Whoever reads it cannot log in with it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    id: Digest,
+    name: String,
+    of: Digest,
+    /// Milliseconds since the epoch, as the next.
+    began_ms: i64,
+    used_ms: i64,
+}
+
+impl Session {
+    fn left_ms(&self, Lifetimes { idle_ms, max_ms }: Lifetimes, now: Mono) -> u64 {
+        let age_ms = now.ms_since(self.began).saturating_add(self.aged_ms);
+        idle_ms.saturating_sub(now.ms_since(self.used)).min(max_ms.saturating_sub(age_ms))
+    }
 }
 
 /// A login that holds.
@@ -49,19 +70,20 @@ impl Ledger {
     }
 
     fn left_ms(&self, session: &Session, now: Mono) -> u64 {
-        let idle = self.lifetimes.idle_ms.saturating_sub(now.ms_since(session.used));
-        idle.min(self.lifetimes.max_ms.saturating_sub(now.ms_since(session.began)))
+        session.left_ms(self.lifetimes, now)
     }
 
     /// Begins a login with the password whose hash has the digest `of`; says how long it lasts, milliseconds.
     pub(super) fn open(&mut self, id: Digest, name: &str, of: Digest, now: Mono) -> u64 {
-        let Self { lifetimes: Lifetimes { idle_ms, max_ms }, .. } = *self;
-        self.sessions.retain(|_, s| s.of == of && now.ms_since(s.used) < idle_ms && now.ms_since(s.began) < max_ms);
+        let Self { lifetimes: lifetimes @ Lifetimes { idle_ms, max_ms }, .. } = *self;
+        self.sessions.retain(|_, s| s.of == of && s.left_ms(lifetimes, now) > 0);
         while self.sessions.len() >= SESSIONS_MAX {
-            let Some(oldest) = self.sessions.iter().min_by_key(|(_, s)| s.began).map(|(id, _)| *id) else { break };
+            let age_ms = |s: &Session| now.ms_since(s.began).saturating_add(s.aged_ms);
+            let oldest = self.sessions.iter().max_by_key(|(_, s)| age_ms(s)).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { break };
             self.sessions.remove(&oldest);
         }
-        self.sessions.insert(id, Session { name: name.to_owned(), of, began: now, used: now });
+        self.sessions.insert(id, Session { name: name.to_owned(), of, began: now, aged_ms: 0, used: now });
         idle_ms.min(max_ms)
     }
 
@@ -82,6 +104,32 @@ impl Ledger {
     /// Whether there is a login with this id; this is no use of it.
     pub(super) fn holds(&self, id: &Digest, of: &Digest, now: Mono) -> bool {
         self.sessions.get(id).is_some_and(|session| session.of == *of && self.left_ms(session, now) > 0)
+    }
+
+    /// All of them, to be written down.
+    pub(super) fn written(&self, now: Now) -> String {
+        let at_ms = |mono: Mono| now.wall_ms().saturating_sub_unsigned(now.mono.ms_since(mono));
+        let all = self.sessions.iter().map(|(id, s)| Written {
+            id: *id,
+            name: s.name.clone(),
+            of: s.of,
+            began_ms: at_ms(s.began).saturating_sub_unsigned(s.aged_ms),
+            used_ms: at_ms(s.used),
+        });
+        serde_json::to_string(&all.collect::<Vec<_>>()).unwrap_or_default()
+    }
+
+    /// Takes back what a hub before this one has written. One that is over by now, or is from the future, as when the clock was set
+    /// back, is left out; so is what cannot be read.
+    pub(super) fn take_back(&mut self, text: &str, now: Now) {
+        let read: Vec<Written> = serde_json::from_str(text).unwrap_or_default();
+        for Written { id, name, of, began_ms, used_ms } in read.into_iter().take(SESSIONS_MAX) {
+            let since = |ms: i64| u64::try_from(now.wall_ms().saturating_sub(ms)).ok();
+            let (Some(aged_ms), Some(idle_ms)) = (since(began_ms), since(used_ms)) else { continue };
+            if aged_ms < self.lifetimes.max_ms && idle_ms < self.lifetimes.idle_ms {
+                self.sessions.insert(id, Session { name, of, began: now.mono, aged_ms, used: now.mono });
+            }
+        }
     }
 
     /// Ends one.
@@ -134,6 +182,33 @@ mod tests {
         ledger.close(&id(3));
         assert!(!ledger.holds(&id(3), &OF, at(5)));
         assert_eq!(ledger.used(&id(3), &OF, at(5)), None);
+    }
+
+    fn now(ms: u64, wall_ms: u64) -> Now {
+        Now { mono: at(ms), wall_ns: wall_ms * 1_000_000 }
+    }
+
+    #[test]
+    fn a_login_outlives_its_hub_but_not_its_time() {
+        let mut before = ledger();
+        before.open(id(1), "admin", OF, at(0));
+        before.open(id(2), "admin", OF, at(40));
+        before.used(&id(1), &OF, at(60));
+        let written = before.written(now(60, 1_000_060));
+        assert!(!written.contains("admin-password"));
+        // The machine was started anew: its clocks begin again. Fifty milliseconds are gone.
+        let (mut after, then) = (ledger(), Now { mono: Mono(5_000_000), wall_ns: 1_000_110_000_000 });
+        after.take_back(&written, then);
+        let left_ms = |after: &mut Ledger, n| after.used(&id(n), &OF, then.mono).map(|open| open.left_ms);
+        assert_eq!((left_ms(&mut after, 1), left_ms(&mut after, 2)), (Some(100), Some(100)));
+        assert!(after.used(&id(1), &OF, then.mono.plus_ms(99)).is_some());
+        assert_eq!(after.used(&id(1), &OF, then.mono.plus_ms(141)), None, "250 ms since it began");
+        let mut late = ledger();
+        late.take_back(&written, now(0, 1_000_150));
+        assert_eq!(late.sessions.len(), 1, "one was used 90 ms ago, the other 110");
+        late.take_back(&written, now(0, 900_000));
+        late.take_back("no JSON", now(0, 1_000_060));
+        assert_eq!(late.sessions.len(), 1, "from the future, or not to be read");
     }
 
     #[test]

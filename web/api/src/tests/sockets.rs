@@ -38,7 +38,10 @@ async fn a_websocket_lasts_as_long_as_whoever_opened_it_would_be_let_in() {
     let address = listener.local_addr().expect("an address");
     let administrator = Arc::new(Administrator::with_password("admin", PASSWORD).expect("allowed"));
     let administrator = watch::Sender::new(administrator);
-    let guard = Guard::new(administrator.subscribe(), Sessions::new(&Http::default(), Arc::new(Now::default)));
+    let guard = Guard::new(
+        administrator.subscribe(),
+        Sessions::new(&Http::default(), Arc::new(Now::default), watch::Sender::default()),
+    );
     let endless = |upgrade: WebSocketUpgrade| async {
         upgrade.on_upgrade(|mut socket| async move { while socket.recv().await.is_some_and(|found| found.is_ok()) {} })
     };

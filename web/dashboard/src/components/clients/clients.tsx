@@ -23,7 +23,7 @@ import { type Client, type Look, looked } from "./rates";
 
 const EVERY_MS = 1_000;
 
-const PYTHON = `import msgpack, zmq
+const PYTHON = `import zmq
 sub = zmq.Context().socket(zmq.SUB)
 sub.connect("tcp://127.0.0.1:5555"); sub.subscribe("rb2701.SHFE")
 while True:

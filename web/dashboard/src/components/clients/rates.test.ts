@@ -23,3 +23,12 @@ test("whoever is dropped for, or piles up, is slow; what was dropped long ago is
   expect(slow({ waiting_bytes: 3e6 }, { waiting_bytes: 2e6 })).toBe(false);
   expect(slow({}, { waiting_bytes: 1000 })).toBe(false);
 });
+
+test("the mark stays for a minute, so that it does not come and go", () => {
+  let look = looked(looked(null, [client("a")], 0), [client("a", { dropped: 1 })], 1_000);
+  const marks = [30_000, 60_000, 62_000].map((atMs) => {
+    look = looked(look, [client("a", { dropped: 1 })], atMs);
+    return look.clients[0]?.is_slow;
+  });
+  expect(marks).toEqual([true, true, false]);
+});
