@@ -47,7 +47,9 @@ impl Market {
             json!({"exchange": exchange.to_string(), "phase": phase, "until_ms": until_ms, "products": products})
         };
         let items: Vec<Value> = self.sections.iter().map(one).collect();
-        json!({"always_open": self.runs && items.is_empty(), "items": items})
+        let always_open = self.runs && items.is_empty();
+        let days_left = (!always_open).then_some(self.days_left);
+        json!({"always_open": always_open, "items": items, "calendar_days_left": days_left})
     }
 
     /// What there is to say of the calendar's end, from a month ahead.
@@ -246,7 +248,8 @@ mod tests {
         let rebar = rebar.map(|item| (item["phase"].clone(), item["until_ms"].clone()));
         assert_eq!(rebar, Some((json!("open"), json!(beijing(18, 23, 0)))));
         let open = Market { runs: true, ..Market::default() }.shown();
-        assert_eq!(open, json!({"always_open": true, "items": []}));
+        assert_eq!(open, json!({"always_open": true, "items": [], "calendar_days_left": null}));
+        assert_eq!(shown["calendar_days_left"], 43, "to the end of 2026");
     }
 
     #[test]

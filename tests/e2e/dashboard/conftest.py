@@ -137,13 +137,13 @@ def boards(browser: Browser) -> Iterator[Boards]:
         options = {"viewport": {"width": 1440, "height": 900}, **context_options}
         context = browser.new_context(**options)
         context.set_default_timeout(WITHIN_MS)
+        base = hub.listening().http
         choices = json.dumps({"state": {"theme": theme, "language": language}, "version": 0})
         remember = "localStorage.setItem('mdhub-user', 'admin');" if logged_in else ""
         context.add_init_script(
             f"if (!sessionStorage.begun) {{ sessionStorage.begun = 1; localStorage.setItem('mdhub-choices', {choices!r}); {remember} }}"
         )
         if logged_in:
-            base = hub.listening().http
             login = {"username": "admin", "password": initial_password(hub)}
             answer = context.request.post(f"{base}/api/session", data=login, headers={"Origin": base})
             assert answer.ok, answer.text()
@@ -163,6 +163,11 @@ def boards(browser: Browser) -> Iterator[Boards]:
             if response.status >= 400:
                 board.complaints.append(f"{response.status}: {response.request.method} {response.url}")
 
+        def asked(request: Request) -> None:
+            if not request.url.startswith((base, "blob:", "data:")):
+                board.complaints.append(f"something that is not the hub: {request.url}")
+
+        page.on("request", asked)
         page.on("console", console)
         page.on("requestfailed", failed)
         page.on("response", answered)

@@ -145,3 +145,22 @@ def test_a_login_is_tried_before_anything_is_saved_step_by_step(board: Board, hu
     expect(sheet.get_by_role("alert")).to_contain_text("must be given again")
     assert get(hub, "/api/accounts/ctp-main")[1]["generation"] >= 1
     assert not [worker for worker in workers_of(hub.pid) if worker.account == "probe"]
+
+
+def test_whoever_has_a_keyboard_only_takes_an_account_out_of_the_pool_and_back(board: Board, hub: Hub) -> None:
+    page = board.open("/")
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url("**/accounts")
+    expect(row(board, "ctp-backup")).to_be_visible()
+    for is_on in (False, True):
+        for _ in range(60):
+            if page.evaluate("document.activeElement.getAttribute('aria-label')") == "ctp-backup in the pool":
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        eventually(lambda: get(hub, "/api/accounts/ctp-backup")[1]["is_enabled"] is is_on, 20, "the switch is written")
+        switch = row(board, "ctp-backup").get_by_role("switch")
+        expect(switch).to_be_checked(checked=is_on)
+        expect(switch).to_be_focused()
+    eventually(lambda: pids(hub, "ctp-backup"), 20, "a process again")

@@ -173,3 +173,16 @@ def test_whoever_has_a_keyboard_only_finds_and_restarts_a_gateway(board: Board, 
     expect(page.get_by_role("dialog").get_by_text("Search on this page")).to_be_visible()
     page.keyboard.press("Escape")
     expect(row(board, "ctp-backup").get_by_text("Healthy")).to_be_visible()
+
+
+def test_the_report_card_says_what_is_ready_and_what_is_not(board: Board, hub: Hub) -> None:
+    page = board.open("/")
+    for account in ("ctp-main", "ctp-backup", "sopt-main"):
+        expect(row(board, account).get_by_text("Healthy")).to_be_visible()
+    page.get_by_role("button", name="Report card").click()
+    card = page.get_by_role("dialog")
+    expect(card.get_by_text("3 of 3 are logged in")).to_be_visible()
+    expect(card.get_by_text("14 of 14 contracts accepted by fronts")).to_be_visible()
+    expect(card.get_by_text("one source alone: SOPT")).to_be_visible()
+    assert card.locator("li[data-grade='ok']").count() == 3
+    assert board.axe() == []

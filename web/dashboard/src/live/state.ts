@@ -49,7 +49,7 @@ export interface HubState {
   desired: { state: "unread" | "fresh" | "stale" | "suspicious"; since_ms: number; revision: string | null; message: string };
   settings: { since_ms: number; refused: string | null; restart_needed: string[] };
   silent_markets: string[];
-  sections: { always_open: boolean; items?: Section[] };
+  sections: { always_open: boolean; items?: Section[]; calendar_days_left?: number | null };
 }
 
 export interface HubPicture {

@@ -16,6 +16,9 @@ import { useWords } from "@/words/words";
 import { ContractList } from "./list";
 
 const EVERY_MS = 1_000;
+/** Long lists are asked for less often. */
+const LONG = 2_000;
+const LONG_EVERY_MS = 5_000;
 /** Asked for at once. */
 const PAGE = 1_000;
 /** More than that nobody looks through; the search is the hub's. */
@@ -94,7 +97,11 @@ export function Contracts() {
     const next = new URLSearchParams(Object.entries({ q: query, state, ...change }).filter(([, value]) => value !== "" && value !== "all"));
     router.replace(next.size > 0 ? `/contracts?${next}` : "/contracts", { scroll: false });
   };
-  const { data, error } = useAsked(`${state} ${query}`, EVERY_MS, () => all(state, query));
+  const { data, error } = useAsked(
+    `${state} ${query}`,
+    (got) => (got.items.length > LONG ? LONG_EVERY_MS : EVERY_MS),
+    () => all(state, query),
+  );
   return (
     <Shell page="contracts" title={words.title}>
       <div className="flex min-h-8 flex-wrap items-center gap-3">

@@ -12,6 +12,8 @@ import { useHub } from "@/live/store";
 import { statusWords } from "@/words/status";
 import { useWords } from "@/words/words";
 
+import { ReportButton } from "./report-card";
+
 type Words = (typeof statusWords)["en"];
 
 function Pair({ name, children }: { name: string; children: ReactNode }) {
@@ -52,7 +54,7 @@ export function HubPanel() {
   const [dbTone, dbIcon, dbWord] = database(hub, words);
   const [setTone, setIcon, setWord] = settings(hub, words);
   return (
-    <Panel id="hub" title={words.hub}>
+    <Panel id="hub" title={words.hub} end={<ReportButton />}>
       <div className="grid grid-cols-2 gap-5 px-3 py-1">
         <dl className="grid grid-cols-[1fr_auto] gap-x-3">
           <Pair name={words.clients}>

@@ -10,6 +10,7 @@ import { Canaries } from "./canaries";
 import { Charts } from "./charts";
 import { Gateways } from "./gateways";
 import { HubPanel } from "./hub";
+import { ReportPanel } from "./report-card";
 import { Timeline } from "./timeline";
 
 /** The whole hub in five seconds. */
@@ -18,6 +19,7 @@ export function Status() {
   return (
     <Shell page="status" title={words.status}>
       <Canaries />
+      <ReportPanel />
       <Gateways />
       <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)_452px] gap-3 max-wide:grid-cols-1 max-wide:flex-none">
         <Suspense>
