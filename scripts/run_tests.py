@@ -185,6 +185,14 @@ def show_failure(name: str, output: str) -> None:
     sys.stdout.flush()
 
 
+def build() -> Suite:
+    """What the first suite would wait for: everything, compiled for tests."""
+    suite = Suite("build")
+    if suite.run(["cargo", "test", *EVERYTHING, "--lib", "--bins", "--no-run"])[0] != 0:
+        suite.counts += Counts(failed=1)
+    return suite
+
+
 def unit() -> Suite:
     """Tests inside the crates, and the examples in their documentation."""
     suite = Suite("unit")
@@ -318,7 +326,7 @@ def main() -> int:
     api = files("test_api*.py")
     apart = disasters + databases + runtime + chaos + api
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in (*apart, "tests/e2e/dashboard"))]
-    runs = [unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
+    runs = [build, unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
     chosen |= {"e2e-chaos": chaos, "e2e-api": api}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items() if name != "e2e-databases"]

@@ -30,7 +30,7 @@ def test_a_killed_worker_is_told_within_a_second_and_what_is_told_is_what_is(hub
     client.until(lambda c: all(c.phase(a) == "Healthy" for a in accounts), 30, "all to be healthy")
     assert client.snapshots == 1
     assert client.hub["desired"]["state"] == "fresh"
-    assert client.hub["sections"] == {"always_open": True, "items": []}
+    assert client.hub["sections"] == {"always_open": True, "items": [], "calendar_days_left": None}
     pid = hub.running("ctp-main").pid
     began = time.monotonic()
     os.kill(pid, signal.SIGKILL)

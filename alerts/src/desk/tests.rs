@@ -156,6 +156,8 @@ proptest! {
         for message in desk.due(now + pace.gather_ms, true, pace) {
             at.push(now + pace.gather_ms);
             told.insert(message.subject);
+            // A digest has them in its body.
+            told.extend(message.body.lines().map(str::to_owned));
         }
         for (i, first) in at.iter().enumerate() {
             let within = at[i..].iter().take_while(|t| **t - first < HOUR_MS).count();
