@@ -12,11 +12,7 @@ import { useMounted } from "@/live/mounted";
 import { loginWords } from "@/words/login";
 import { useWords } from "@/words/words";
 
-/** Only a path of this hub: nobody is sent elsewhere by a crafted link. */
-export function nextPage(search: string): string {
-  const next = new URLSearchParams(search).get("next") ?? "/";
-  return /^\/(?![/\\])/.test(next) && !next.startsWith("/login") ? next : "/";
-}
+import { nextPage } from "./next-page";
 
 export function Login() {
   const words = useWords(loginWords);
@@ -36,7 +32,7 @@ export function Login() {
       const body = { username: String(form.get("username")), password: String(form.get("password")) };
       const session = await answer(api.POST("/api/session", { body }));
       useLink.getState().loggedIn(session.username);
-      router.replace(nextPage(location.search));
+      router.replace(nextPage(location.search, location.origin));
     } catch (failure) {
       const { status, message } = failure as ApiError;
       setError(status === 401 ? words.wrong : status === 429 ? words.slowed : status === 0 ? words.away : words.failed(message));
