@@ -74,7 +74,7 @@ export function Canaries() {
   const { data } = useAsked("canaries", EVERY_MS, () => answer(api.GET("/api/canaries")));
   if (data?.items.length === 0) return null;
   return (
-    <section aria-label={words.canaries} className="grid min-h-[111px] flex-none grid-cols-[repeat(auto-fill,minmax(140px,1fr))] gap-2">
+    <section aria-label={words.canaries} className="grid min-h-[111px] flex-none grid-cols-[repeat(auto-fill,minmax(160px,1fr))] gap-2">
       {(data?.items ?? []).map((canary) => (
         <Card key={canary.vt_symbol} canary={canary} />
       ))}
