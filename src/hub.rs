@@ -329,7 +329,7 @@ impl Shown {
         alerts: Arc<Alerts>,
     ) -> Self {
         let canaries = canaries::start(tasks, control, stopped);
-        let rates = rates::start(tasks, control, canaries.clone(), stopped);
+        let rates = rates::start(tasks, control, canaries.clone(), alerts.vitals(), stopped);
         Self { rates, canaries, store, administrator, alerts, logins }
     }
 

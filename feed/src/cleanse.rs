@@ -16,6 +16,7 @@ pub mod rules;
 
 use mdhub_spec::calendar::Phase;
 use mdhub_spec::contract::Exchange;
+pub use mdhub_spec::plane::Standing;
 use mdhub_spec::product::Listing;
 use mdhub_spec::settings::{Cleansing, Rule, RuleMode};
 use mdhub_spec::tick::Tick;
@@ -56,33 +57,6 @@ pub struct Circumstances<'a> {
     pub limits: (f64, f64),
     /// How far is too far.
     pub thresholds: &'a Thresholds,
-}
-
-/// What the rules remember of a contract's last published tick.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Standing {
-    /// Ms since the epoch.
-    pub exchange_time_ms: i64,
-    /// `YYYYMMDD`.
-    pub trading_day: u32,
-    /// Lots.
-    pub volume: i64,
-    /// Currency; NaN when absent.
-    pub turnover: f64,
-    /// NaN when absent.
-    pub last_price: f64,
-}
-
-impl From<&Tick> for Standing {
-    fn from(tick: &Tick) -> Self {
-        Self {
-            exchange_time_ms: tick.exchange_time_ms,
-            trading_day: tick.trading_day,
-            volume: tick.volume,
-            turnover: tick.turnover,
-            last_price: tick.last_price,
-        }
-    }
 }
 
 /// How far is too far: of section `cleansing`.

@@ -102,6 +102,7 @@ impl From<&Inmate> for Quarantined {
             reason: reason(inmate),
             read_wall_ns: inmate.read_wall_ns,
             exchange_time_ms: inmate.stamp.map(|(ms, _)| ms),
+            last: inmate.last,
             raw: Box::new(inmate.raw),
         }
     }
@@ -260,6 +261,7 @@ mod tests {
             assert!(parts.iter().all(|part| found.reason.contains(part)), "{rule:?}: {}", found.reason);
             let contract = (rule != Rule::UnknownContract).then(|| "au2702.SHFE".parse().expect("a contract"));
             assert_eq!(found.contract, contract);
+            assert_eq!(found.last.map(|last| last.volume), Some(77), "what it was compared with");
         }
     }
 }

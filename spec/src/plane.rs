@@ -17,6 +17,7 @@ use crate::contract::{Contract, Exchange};
 use crate::process::Incarnation;
 use crate::raw_tick::RawTick;
 use crate::settings::{Cleansing, Publish, Rule};
+use crate::tick::Tick;
 use crate::time::Mono;
 
 /// Most sources (accounts) at once.
@@ -254,6 +255,9 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
+/// So many of a subscriber's prefixes are told by name.
+pub const TOPICS_TOLD: usize = 16;
+
 /// A subscriber's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
@@ -267,6 +271,8 @@ pub struct PeerStatus {
     pub idle_ms: u64,
     /// Different prefixes that it subscribed.
     pub subscriptions: usize,
+    /// Some of them, [`TOPICS_TOLD`] at most, sorted; bytes that are no UTF-8 are shown as U+FFFD.
+    pub topics: Vec<String>,
     /// Ticks put into its buffer, snapshots included.
     pub delivered: u64,
     /// Ticks dropped for it.
@@ -382,8 +388,37 @@ pub struct Quarantined {
     pub read_wall_ns: u64,
     /// Its exchange time, ms since the epoch, where it has one.
     pub exchange_time_ms: Option<i64>,
+    /// The contract's last published tick by then.
+    pub last: Option<Standing>,
     /// The vendor's record.
     pub raw: Box<RawTick>,
+}
+
+/// What the rules remember of a contract's last published tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// Ms since the epoch.
+    pub exchange_time_ms: i64,
+    /// `YYYYMMDD`.
+    pub trading_day: u32,
+    /// Lots.
+    pub volume: i64,
+    /// Currency; NaN when absent.
+    pub turnover: f64,
+    /// NaN when absent.
+    pub last_price: f64,
+}
+
+impl From<&Tick> for Standing {
+    fn from(tick: &Tick) -> Self {
+        Self {
+            exchange_time_ms: tick.exchange_time_ms,
+            trading_day: tick.trading_day,
+            volume: tick.volume,
+            turnover: tick.turnover,
+            last_price: tick.last_price,
+        }
+    }
 }
 
 /// By what ticks are judged.

@@ -1,6 +1,8 @@
 //! Every contract that is wanted, with who is to bring it and what comes of it: joined from what control knows and what the
 //! feed tells.
 
+mod pace;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use mdhub_spec::calendar::Phase;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::plane::{ContractTicks, SourceMask};
 use mdhub_spec::time::Now;
+
+pub(super) use pace::Pace;
 
 use super::control::{Holder, Holdings};
 use super::desired::Configured;
@@ -60,6 +64,7 @@ pub(crate) fn table(
             acknowledged_by,
             ticks: *ticks,
             last_tick_age_ms,
+            ticks_per_s: None,
         }
     });
     let rows = rows.collect();

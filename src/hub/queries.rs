@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::{clock, subscribe};
 
-use super::contracts;
+use super::contracts::{self, Pace};
 use super::control::Control;
 
 /// The feed answers within milliseconds.
@@ -26,11 +26,19 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// The feed is asked for all contracts this often at most, however many clients want to know.
 const TABLE_EVERY_MS: u64 = 500;
 
+/// What was last told of all contracts.
+#[derive(Default)]
+struct Table {
+    /// With when it was made.
+    last: Option<(Mono, Arc<ContractTable>)>,
+    pace: Pace,
+}
+
 /// The feed, as the control port sees it.
 pub(crate) struct Queries {
     control: Arc<Control>,
-    /// The last table, and when it was made. Whoever finds it being made waits for it.
-    table: Mutex<Option<(Mono, Arc<ContractTable>)>>,
+    /// Whoever finds it being made waits for it.
+    table: Mutex<Table>,
 }
 
 impl Queries {
@@ -99,7 +107,7 @@ impl Feed for Queries {
 
     async fn contracts(&self) -> Option<Arc<ContractTable>> {
         let mut table = self.table.lock().await;
-        if let Some((made_at, known)) = &*table
+        if let Some((made_at, known)) = &table.last
             && clock::now().mono.ms_since(*made_at) < TABLE_EVERY_MS
         {
             return Some(Arc::clone(known));
@@ -108,8 +116,10 @@ impl Feed for Queries {
         let contracts = contracts::wanted(&holdings);
         let ticks = ticks_of(&self.control, &contracts).await?;
         let (now, silence_ms) = (clock::now(), self.control.settings().borrow().settings.health.contract_silence_ms);
-        let made = Arc::new(contracts::table(&holdings, &contracts, &ticks, silence_ms, now));
-        *table = Some((now.mono, Arc::clone(&made)));
+        let mut made = contracts::table(&holdings, &contracts, &ticks, silence_ms, now);
+        table.pace.fill(&mut made, now.mono);
+        let made = Arc::new(made);
+        table.last = Some((now.mono, Arc::clone(&made)));
         Some(made)
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mdhub_alerts::Vitals as AlertVitals;
 use mdhub_api::Canary;
 use mdhub_feed::Latencies;
 use mdhub_spec::account::AccountId;
+use mdhub_spec::contract::Exchange;
 use mdhub_spec::plane::SourceVitals;
 use mdhub_spec::time::{Mono, Now};
 use serde_json::{Value, json};
@@ -77,16 +79,18 @@ pub(super) fn start(
     tasks: &mut JoinSet<()>,
     control: &Arc<Control>,
     canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
+    alerts: Arc<AlertVitals>,
     stopped: &tokio_watch::Receiver<bool>,
 ) -> tokio_watch::Receiver<Arc<Value>> {
     let (rates, watched) = tokio_watch::channel(Arc::new(Value::Null));
-    tasks.spawn(run(control.clone(), canaries, rates, stopped.clone()));
+    tasks.spawn(run(control.clone(), canaries, alerts, rates, stopped.clone()));
     watched
 }
 
 async fn run(
     control: Arc<Control>,
     canaries: tokio_watch::Receiver<Arc<Vec<Canary>>>,
+    alerts: Arc<AlertVitals>,
     rates: tokio_watch::Sender<Arc<Value>>,
     mut stopped: tokio_watch::Receiver<bool>,
 ) {
@@ -97,7 +101,7 @@ async fn run(
         counts.push(count(&control, &sources, now.mono));
         let canaries = canaries.borrow().clone();
         let latency = through.lately(control.feed().latency().read());
-        rates.send_replace(Arc::new(shown(&control, &sources, &counts, &latency, &canaries, now)));
+        rates.send_replace(Arc::new(shown(&control, &sources, &counts, &latency, (&canaries, &alerts), now)));
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
@@ -122,11 +126,11 @@ fn shown(
     sources: &BTreeMap<AccountId, Arc<SourceVitals>>,
     counts: &Counts,
     latency: &Latencies,
-    canaries: &[Canary],
+    (canaries, alerts): (&[Canary], &AlertVitals),
     now: Now,
 ) -> Value {
     let accounts: BTreeMap<&str, Value> =
-        sources.iter().map(|(id, of)| (id.as_str(), account(control, id, of, counts))).collect();
+        sources.iter().map(|(id, of)| (id.as_str(), account(control, id, of, counts, now.mono))).collect();
     let feed = control.feed().vitals();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     json!({
@@ -139,13 +143,15 @@ fn shown(
             "dropped_per_s": counts.per_s(|count| Some(count.dropped)),
             "latency_us_p50": latency.percentile_us(50),
             "latency_us_p99": latency.percentile_us(99),
+            "alerts_open": read(&alerts.open),
+            "alerts_waiting": read(&alerts.waiting),
         },
         "accounts": accounts,
         "canaries": canaries.iter().map(canary).collect::<Vec<Value>>(),
     })
 }
 
-fn account(control: &Control, id: &AccountId, of: &SourceVitals, counts: &Counts) -> Value {
+fn account(control: &Control, id: &AccountId, of: &SourceVitals, counts: &Counts, now: Mono) -> Value {
     let (slot, lags) = (control.slot(id), control.feed().lag_vitals());
     let lag_us = |percent| lags.percentile_us(slot?, percent);
     let (forwarded, duplicate) = (of.total(|e| &e.forwarded), of.total(|e| &e.duplicate));
@@ -160,7 +166,14 @@ fn account(control: &Control, id: &AccountId, of: &SourceVitals, counts: &Counts
         "duplicate": duplicate,
         "late": of.total(|e| &e.late),
         "rejected": of.total(|e| &e.rejected),
+        "last_tick_age_ms": last_tick(of).map(|at| now.ms_since(at)),
     })
+}
+
+/// When a source brought its last tick, whichever exchange's.
+fn last_tick(of: &SourceVitals) -> Option<Mono> {
+    let last = |exchange: Exchange| of.exchange(exchange).last_tick_mono_ns.load(Ordering::Relaxed);
+    Exchange::ALL.into_iter().map(last).max().filter(|ns| *ns > 0).map(Mono)
 }
 
 /// The canaries, without their past.

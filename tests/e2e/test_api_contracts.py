@@ -59,6 +59,8 @@ def test_contracts_tell_who_brings_them_what_is_silent_and_what_is_missing(hubs:
     assert shown["forwarded"] == shown["seq"] > 0 and shown["last_tick_age_ms"] <= 2_000 and shown["is_canary"]
     assert shown["desired_by"] == shown["acknowledged_by"] == ACCOUNTS and (shown["product"], shown["exchange"]) == ("rb", "SHFE")
     assert sum(item["duplicate"] for item in items.values()) > 0
+    paced = eventually(lambda: of if (of := _items(hub)[CANARY])["ticks_per_s"] else None, 20, "its rate")
+    assert 0.5 < paced["ticks_per_s"] < 20
     missing = items[REFUSED]
     assert (missing["state"], missing["acknowledged_by"], missing["winner"], missing["seq"]) == ("missing", [], None, 0)
     assert missing["desired_by"] == ACCOUNTS
@@ -81,8 +83,14 @@ def test_contracts_are_paged_looked_for_and_for_nobody_but_the_administrator(hub
             break
         after = f"&after={page['next'].replace('&', '%26').replace(' ', '%20')}"
     assert seen == sorted(seen) and len(seen) == page["coverage"]["desired"] == 10
+    window = _page(hub, "offset=4&limit=3")
+    assert ([item["vt_symbol"] for item in window["items"]], window["total"]) == (seen[4:7], 10)
+    czce = _page(hub, "exchange=CZCE")
+    assert czce["total"] == len([name for name in seen if name.endswith(".CZCE")]) == len(czce["items"]) > 0
+    assert {of["exchange"]: of["desired"] for of in czce["exchanges"]}["CZCE"] == czce["total"]
+    assert _page(hub, "account=nobody")["total"] == 0
     assert list(_items(hub, "query=ma7")) == ["MA701.CZCE", "SPD MA701&MA705.CZCE"]
-    for wrong in ("state=lost", "limit=0", "limit=1001", "what=ever"):
+    for wrong in ("state=lost", "limit=0", "limit=1001", "what=ever", "exchange=NYSE", "offset=-1"):
         assert send(hub, "GET", f"/api/contracts?{wrong}")[0] == 400, wrong
     assert send(hub, "GET", "/api/contracts", headers={"Authorization": ""})[0] == 401
 

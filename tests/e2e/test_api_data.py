@@ -37,6 +37,7 @@ def test_subscribers_are_shown_with_what_they_got(hubs: Hubs) -> None:
         (one,) = shown["items"]
         assert one["address"].startswith("127.0.0.1:") and one["token"] is None
         assert one["delivered"] >= 20 and one["dropped"] == 0
+        assert (one["subscriptions"], one["topics"]) == (1, [""]), "everything"
     gone = lambda: send(hub, "GET", "/api/subscribers")[1]["items"] == []
     eventually(gone, 20, "nobody to be left")
 
@@ -49,6 +50,7 @@ def test_a_rejected_tick_is_shown_with_its_rule_and_as_the_vendor_wrote_it(hubs:
     tick = found["items"][0]
     assert (tick["rule"], tick["source"], tick["vt_symbol"]) == ("bad_time", "ctp-main", CONTRACT)
     assert tick["raw"]["instrument"] == "rb2701" and tick["raw"]["update_time"] == "99:99:99"
+    assert tick["last"]["volume"] >= 0 and tick["last"]["exchange_time_ms"] > 1_700_000_000_000, "what it was compared with"
     assert tick["reason"] and tick["read_at_ms"] > 1_700_000_000_000
     assert {"vt_symbol": CONTRACT, "count": found["by_contract"][0]["count"]} in found["by_contract"]
     assert send(hub, "GET", "/api/quarantine?rule=crossed_book")[1]["items"] == []

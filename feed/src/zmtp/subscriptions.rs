@@ -104,6 +104,12 @@ impl Subscriptions {
         self.peers.get(peer as usize).map_or(0, HashMap::len)
     }
 
+    /// Prefixes that a peer has subscribed, in no order; `limit` of them at most.
+    pub(crate) fn some_of(&self, peer: u32, limit: usize) -> impl Iterator<Item = &[u8]> {
+        let places = self.peers.get(peer as usize).into_iter().flat_map(HashMap::keys).take(limit);
+        places.filter_map(|place| Some(&*self.prefixes.get(*place as usize)?.as_ref()?.bytes))
+    }
+
     /// Whether this peer has subscribed this very prefix.
     pub(crate) fn has(&self, peer: u32, prefix: &[u8]) -> bool {
         let place = self.places.get(prefix);
@@ -333,6 +339,8 @@ mod tests {
         }
         assert_eq!((s.shape(), matched(&s, b"rb2701.SHFE").len(), s.exactly(b"rb").len()), (shape, 1_000, 1_000));
         assert!(s.has(7, b"rb") && !s.has(7, b"r") && s.exactly(b"r").is_empty());
+        assert_eq!(s.some_of(7, 16).collect::<Vec<_>>(), [b"rb"]);
+        assert_eq!((s.some_of(7, 0).count(), s.some_of(5_000, 16).count()), (0, 0));
         assert_eq!(s.prefixes(0, 9).map(Iterator::count), Some(1));
         assert!(s.prefixes(1, 9).is_none());
     }

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use mdhub_spec::account::AccountId;
-use mdhub_spec::contract::Contract;
+use mdhub_spec::contract::{Contract, Exchange};
 use mdhub_spec::plane::{ContractTicks, SourceMask, SourceSlot};
 use mdhub_spec::product;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct ContractRow {
     pub ticks: Option<ContractTicks>,
     /// How long ago the last one was published, milliseconds.
     pub last_tick_age_ms: Option<u64>,
+    /// Ticks published in a second, over the last five to ten; `None` before anybody has looked for a second.
+    pub ticks_per_s: Option<f64>,
 }
 
 /// What a contract is at.
@@ -74,7 +76,7 @@ pub(crate) fn routes() -> Router<Sources> {
 }
 
 /// Which contracts are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
@@ -82,11 +84,19 @@ pub(crate) struct Wanted {
     state: Option<ContractState>,
     /// Only those with this in their `vt_symbol`, in small or capital letters.
     query: Option<String>,
+    /// Only those of this exchange.
+    #[param(value_type = Option<String>)]
+    exchange: Option<Exchange>,
+    /// Only those that this account is to subscribe.
+    #[param(value_type = Option<String>)]
+    account: Option<AccountId>,
     /// At most so many.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Those behind this `vt_symbol`: `next` of the answer before.
     after: Option<String>,
+    /// So many of those that are asked for are left out before the first.
+    offset: Option<usize>,
 }
 
 /// Contracts.
@@ -96,8 +106,12 @@ pub(crate) struct ContractPage {
     at_ms: i64,
     /// By `vt_symbol`.
     items: Vec<ContractItem>,
+    /// How many there are of what was asked for, on this page or not.
+    total: usize,
     /// Of all contracts that are wanted, whatever was asked for.
     coverage: Coverage,
+    /// The exchanges of those that are wanted, by name; of one account's alone where one was asked for.
+    exchanges: Vec<OfExchange>,
     /// What to give as `after` for those that follow; null where there are no more.
     next: Option<String>,
 }
@@ -115,6 +129,22 @@ pub(crate) struct Coverage {
     missing: Vec<String>,
     /// How many are.
     missing_total: usize,
+}
+
+/// The contracts of one exchange.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct OfExchange {
+    /// Which.
+    exchange: String,
+    /// Contracts that are wanted.
+    desired: usize,
+    /// Those that tick.
+    ticking: usize,
+    /// How long ago the last tick of any was published, milliseconds.
+    last_tick_age_ms: Option<u64>,
+    /// Of how many contracts each account's copy was the last published.
+    #[schema(value_type = BTreeMap<String, usize>)]
+    winners: BTreeMap<AccountId, usize>,
 }
 
 /// A contract.
@@ -148,6 +178,8 @@ pub(crate) struct ContractItem {
     last_price: Option<f64>,
     /// How long ago that was published, milliseconds.
     last_tick_age_ms: Option<u64>,
+    /// Ticks published in a second, over the last five to ten; null before anybody has looked for a second.
+    ticks_per_s: Option<f64>,
     /// The number of that tick.
     seq: u64,
     /// Ticks published since the hub started.
@@ -176,20 +208,52 @@ pub(crate) async fn list(
 
 fn page(table: &ContractTable, wanted: &Wanted, limit: usize) -> ContractPage {
     let query = wanted.query.as_ref().map(|query| query.to_ascii_lowercase());
-    let (mut coverage, mut items, mut next) = (Coverage::default(), Vec::new(), None);
+    let slot = wanted.account.as_ref().map(|id| table.accounts.iter().find(|(_, of)| *of == id).map(|(slot, _)| *slot));
+    let is_of_account = |row: &ContractRow| slot.is_none_or(|slot| slot.is_some_and(|s| row.desired_by.contains(s)));
+    let (mut coverage, mut exchanges) = (Coverage::default(), BTreeMap::new());
+    let (mut items, mut next, mut total) = (Vec::new(), None, 0);
     for row in &table.rows {
         let vt_symbol = row.contract.vt_symbol();
-        let is_wanted = wanted.state.is_none_or(|state| state == row.state)
-            && wanted.after.as_ref().is_none_or(|after| vt_symbol > *after)
-            && query.as_ref().is_none_or(|query| vt_symbol.to_ascii_lowercase().contains(query));
         coverage.count(row, &vt_symbol);
-        if is_wanted && items.len() < limit {
+        if !is_of_account(row) {
+            continue;
+        }
+        let exchange = row.contract.exchange();
+        exchanges.entry(exchange.as_str()).or_insert_with(|| OfExchange::new(exchange)).count(row, &table.accounts);
+        let is_wanted = wanted.state.is_none_or(|state| state == row.state)
+            && wanted.exchange.is_none_or(|wanted| wanted == exchange)
+            && query.as_ref().is_none_or(|query| vt_symbol.to_ascii_lowercase().contains(query));
+        if !is_wanted {
+            continue;
+        }
+        total += 1;
+        if wanted.after.as_ref().is_some_and(|after| vt_symbol <= *after) || total <= wanted.offset.unwrap_or_default()
+        {
+            continue;
+        }
+        if items.len() < limit {
             items.push(item(row, vt_symbol, &table.accounts));
-        } else if is_wanted && next.is_none() {
+        } else if next.is_none() {
             next = items.last().map(|item: &ContractItem| item.vt_symbol.clone());
         }
     }
-    ContractPage { at_ms: table.at_ms, items, coverage, next }
+    ContractPage { at_ms: table.at_ms, items, total, coverage, exchanges: exchanges.into_values().collect(), next }
+}
+
+impl OfExchange {
+    fn new(exchange: Exchange) -> Self {
+        Self { exchange: exchange.to_string(), ..Self::default() }
+    }
+
+    fn count(&mut self, row: &ContractRow, accounts: &BTreeMap<SourceSlot, AccountId>) {
+        self.desired += 1;
+        self.ticking += usize::from(row.state == ContractState::Ticking);
+        let ages = [self.last_tick_age_ms, row.last_tick_age_ms];
+        self.last_tick_age_ms = ages.into_iter().flatten().min();
+        if let Some(winner) = row.ticks.and_then(|ticks| accounts.get(&ticks.winner?)) {
+            *self.winners.entry(winner.clone()).or_default() += 1;
+        }
+    }
 }
 
 impl Coverage {
@@ -226,6 +290,7 @@ fn item(row: &ContractRow, vt_symbol: String, accounts: &BTreeMap<SourceSlot, Ac
         winner: ticks.and_then(|ticks| accounts.get(&ticks.winner?).cloned()),
         last_price: ticks.and_then(|ticks| ticks.last_price),
         last_tick_age_ms: row.last_tick_age_ms,
+        ticks_per_s: row.ticks_per_s,
         seq: ticks.map_or(0, |ticks| ticks.seq),
         forwarded: ticks.map_or(0, |ticks| ticks.seq),
         duplicate: ticks.map_or(0, |ticks| ticks.duplicate),
@@ -252,6 +317,7 @@ mod tests {
             acknowledged_by: SourceMask::NONE,
             ticks: None,
             last_tick_age_ms: None,
+            ticks_per_s: None,
         };
         ContractTable { rows: (0..contracts).map(row).collect(), ..ContractTable::default() }
     }
@@ -268,7 +334,7 @@ mod tests {
         {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
-                let wanted = Wanted { state, query: None, limit: None, after };
+                let wanted = Wanted { state, after, ..Wanted::default() };
                 let page = page(&table, &wanted, limit);
                 assert!(page.items.len() <= limit && !page.items.is_empty());
                 assert_eq!(
@@ -293,10 +359,34 @@ mod tests {
     #[test]
     fn a_part_of_the_name_is_looked_for_in_small_or_capital_letters() {
         let found = |query: &str| {
-            let wanted = Wanted { state: None, query: Some(query.into()), limit: None, after: None };
+            let wanted = Wanted { query: Some(query.into()), ..Wanted::default() };
             let page = page(&table(40), &wanted, 1_000);
             names(&page).len()
         };
         assert_eq!([found("A01"), found("a01"), found("9.dce"), found("zz"), found("")], [10, 10, 4, 0, 40]);
+    }
+
+    #[test]
+    fn a_window_and_an_exchange_are_cut_out_and_accounts_have_their_own() {
+        let mut table = table(40);
+        let (slot, other) = (SourceSlot::new(3).expect("a slot"), "b".parse::<AccountId>().expect("an id"));
+        table.accounts = BTreeMap::from([(slot, other.clone())]);
+        for row in table.rows.iter_mut().take(10) {
+            row.contract = format!("{}.SHFE", row.contract.symbol()).parse().expect("a contract");
+            row.desired_by = SourceMask::NONE.with(slot);
+            row.last_tick_age_ms = Some(70);
+        }
+        let asked = |wanted: Wanted, limit| page(&table, &wanted, limit);
+        let window = asked(Wanted { offset: Some(37), ..Wanted::default() }, 2);
+        assert_eq!((names(&window), window.total), (vec!["a037.DCE", "a038.DCE"], 40));
+        let beyond = asked(Wanted { offset: Some(40), ..Wanted::default() }, 2);
+        assert_eq!((beyond.items.len(), beyond.total, beyond.next), (0, 40, None));
+        let shfe = asked(Wanted { exchange: Some(Exchange::Shfe), ..Wanted::default() }, 100);
+        assert_eq!((shfe.items.len(), shfe.total, shfe.coverage.desired, shfe.exchanges.len()), (10, 10, 40, 2));
+        let own = asked(Wanted { account: Some(other), ..Wanted::default() }, 3);
+        let of = OfExchange { desired: 10, ticking: 3, last_tick_age_ms: Some(70), ..OfExchange::new(Exchange::Shfe) };
+        assert_eq!((own.total, own.exchanges), (10, vec![of]));
+        let nobody = asked(Wanted { account: Some("c".parse().expect("an id")), ..Wanted::default() }, 3);
+        assert_eq!((nobody.total, nobody.exchanges.len(), nobody.coverage.desired), (0, 0, 40));
     }
 }

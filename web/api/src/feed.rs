@@ -13,7 +13,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
-use mdhub_spec::plane::{PeerStatus, QuarantineReport, Quarantined, SourceSlot};
+use mdhub_spec::plane::{PeerStatus, QuarantineReport, Quarantined, SourceSlot, Standing};
 use mdhub_spec::raw_tick::{RawTick, text};
 use mdhub_spec::settings::{Rule, Token};
 use mdhub_spec::time::NS_PER_MS;
@@ -182,6 +182,8 @@ pub(crate) struct Subscriber {
     idle_ms: u64,
     /// Different prefixes that it subscribed.
     subscriptions: usize,
+    /// Some of them, sixteen at most; the empty one is everything.
+    topics: Vec<String>,
     /// Ticks put into its buffer, snapshots included.
     delivered: u64,
     /// Ticks dropped for it.
@@ -198,6 +200,7 @@ impl From<PeerStatus> for Subscriber {
             connected_ms: peer.connected_ms,
             idle_ms: peer.idle_ms,
             subscriptions: peer.subscriptions,
+            topics: peer.topics,
             delivered: peer.delivered,
             dropped: peer.dropped,
             waiting_bytes: peer.waiting_bytes,
@@ -265,8 +268,33 @@ pub(crate) struct RejectedTick {
     read_at_ms: u64,
     /// Its exchange time, milliseconds since the epoch, where it has one.
     exchange_time_ms: Option<i64>,
+    /// The contract's last published tick by then; null before there was one.
+    last: Option<Compared>,
     /// The vendor's record.
     raw: Value,
+}
+
+/// A published tick that a later one was compared with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Compared {
+    /// Its exchange time, milliseconds since the epoch.
+    exchange_time_ms: i64,
+    /// `YYYYMMDD`.
+    trading_day: u32,
+    /// Lots since the trading day began.
+    volume: i64,
+    /// Currency since the trading day began, where it had one.
+    turnover: Option<f64>,
+    /// Where it had one.
+    last_price: Option<f64>,
+}
+
+impl From<Standing> for Compared {
+    fn from(last: Standing) -> Self {
+        let Standing { exchange_time_ms, trading_day, volume, turnover, last_price } = last;
+        let present = |value: f64| value.is_finite().then_some(value);
+        Self { exchange_time_ms, trading_day, volume, turnover: present(turnover), last_price: present(last_price) }
+    }
 }
 
 /// How many were rejected of a contract.
@@ -314,6 +342,7 @@ fn rejected(tick: &Quarantined, feed: &dyn Feed) -> RejectedTick {
         reason: tick.reason.clone(),
         read_at_ms: tick.read_wall_ns / NS_PER_MS,
         exchange_time_ms: tick.exchange_time_ms,
+        last: tick.last.map(Compared::from),
         raw: raw(&tick.raw),
     }
 }

@@ -1,6 +1,6 @@
 //! What the server knows of its peers, for others.
 
-use mdhub_spec::plane::PeerStatus;
+use mdhub_spec::plane::{PeerStatus, TOPICS_TOLD};
 
 use super::Server;
 use crate::zmtp::access::Access;
@@ -70,11 +70,20 @@ impl Server {
                 connected_ms: self.now.ms_since(peer.accepted_at),
                 idle_ms: self.now.ms_since(peer.heard_at.max(peer.took_at)),
                 subscriptions: self.subscriptions.of_peer(index),
+                topics: self.topics_of(index),
                 delivered: peer.delivered,
                 dropped: peer.dropped,
                 waiting_bytes: peer.out.len(),
             })
             .collect()
+    }
+
+    /// Some of them, since sorting thousands would hold up ticks.
+    fn topics_of(&self, index: u32) -> Vec<String> {
+        let some = self.subscriptions.some_of(index, TOPICS_TOLD);
+        let mut topics: Vec<String> = some.map(|prefix| String::from_utf8_lossy(prefix).into_owned()).collect();
+        topics.sort();
+        topics
     }
 
     /// What was subscribed since the last call and looks like a contract.

@@ -12,7 +12,7 @@ use crate::gateways;
 const EVENTS_KNOWN: usize = 200;
 const EVENTS_SHOWN: usize = 100;
 /// The parts of the status document that are the hub's.
-const OF_HUB: [&str; 4] = ["desired", "settings", "silent_markets", "sections"];
+const OF_HUB: [&str; 5] = ["epoch", "desired", "settings", "silent_markets", "sections"];
 /// Of somebody else than the hub itself.
 const HUB: &str = "hub";
 

@@ -518,6 +518,34 @@ export interface components {
             /** Format: int64 */
             updated_at_ms?: number | null;
         };
+        /** @description A published tick that a later one was compared with. */
+        Compared: {
+            /**
+             * Format: int64
+             * @description Its exchange time, milliseconds since the epoch.
+             */
+            exchange_time_ms: number;
+            /**
+             * Format: double
+             * @description Where it had one.
+             */
+            last_price?: number | null;
+            /**
+             * Format: int32
+             * @description `YYYYMMDD`.
+             */
+            trading_day: number;
+            /**
+             * Format: double
+             * @description Currency since the trading day began, where it had one.
+             */
+            turnover?: number | null;
+            /**
+             * Format: int64
+             * @description Lots since the trading day began.
+             */
+            volume: number;
+        };
         /** @description One statement about an account. */
         Condition: {
             /** @description A sentence. */
@@ -587,6 +615,11 @@ export interface components {
             sources: string[];
             /** @description What it is at. */
             state: components["schemas"]["ContractState"];
+            /**
+             * Format: double
+             * @description Ticks published in a second, over the last five to ten; null before anybody has looked for a second.
+             */
+            ticks_per_s?: number | null;
             /** @description Symbol, a dot, exchange. */
             vt_symbol: string;
             /** @description The account whose copy was published last. */
@@ -601,10 +634,14 @@ export interface components {
             at_ms: number;
             /** @description Of all contracts that are wanted, whatever was asked for. */
             coverage: components["schemas"]["Coverage"];
+            /** @description The exchanges of those that are wanted, by name; of one account's alone where one was asked for. */
+            exchanges: components["schemas"]["OfExchange"][];
             /** @description By `vt_symbol`. */
             items: components["schemas"]["ContractItem"][];
             /** @description What to give as `after` for those that follow; null where there are no more. */
             next?: string | null;
+            /** @description How many there are of what was asked for, on this page or not. */
+            total: number;
         };
         /**
          * @description What a contract is at.
@@ -882,6 +919,24 @@ export interface components {
          * @enum {string}
          */
         MinuteState: "full" | "gap" | "silent" | "closed" | "down";
+        /** @description The contracts of one exchange. */
+        OfExchange: {
+            /** @description Contracts that are wanted. */
+            desired: number;
+            /** @description Which. */
+            exchange: string;
+            /**
+             * Format: int64
+             * @description How long ago the last tick of any was published, milliseconds.
+             */
+            last_tick_age_ms?: number | null;
+            /** @description Those that tick. */
+            ticking: number;
+            /** @description Of how many contracts each account's copy was the last published. */
+            winners: {
+                [key: string]: number;
+            };
+        };
         /** @description What was asked for, and is yet to reach the processes. */
         Operated: {
             /**
@@ -974,6 +1029,7 @@ export interface components {
              * @description Its exchange time, milliseconds since the epoch, where it has one.
              */
             exchange_time_ms?: number | null;
+            last?: components["schemas"]["Compared"] | null;
             /** @description The vendor's record. */
             raw: unknown;
             /**
@@ -1050,6 +1106,8 @@ export interface components {
             subscriptions: number;
             /** @description The name of its token; null when it gave none. */
             token?: string | null;
+            /** @description Some of them, sixteen at most; the empty one is everything. */
+            topics: string[];
             /** @description Bytes that wait for it. */
             waiting_bytes: number;
         };
@@ -2635,10 +2693,16 @@ export interface operations {
                 state?: components["schemas"]["ContractState"];
                 /** @description Only those with this in their `vt_symbol`, in small or capital letters. */
                 query?: string;
+                /** @description Only those of this exchange. */
+                exchange?: string;
+                /** @description Only those that this account is to subscribe. */
+                account?: string;
                 /** @description At most so many. */
                 limit?: number;
                 /** @description Those behind this `vt_symbol`: `next` of the answer before. */
                 after?: string;
+                /** @description So many of those that are asked for are left out before the first. */
+                offset?: number;
             };
             header?: never;
             path?: never;
