@@ -1,0 +1,225 @@
+"""One hub's stream, on a thread of its own: connects again by itself, notices gaps and has them filled.
+
+    stream = HubStream(Hub("tcp://127.0.0.1:5555", "http://127.0.0.1:8080", "desk", "TOKEN"), print, print)
+    stream.subscribe("rb2701.SHFE")
+    stream.start()
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from mdhub_vnpy.fill import Unfilled, fetch
+from mdhub_vnpy.pulse import Pulse
+from mdhub_vnpy.sequence import Fill, Gap, Sequence, Step, Tick
+
+_NEWS = b"_hub."
+_VERSION = 1
+
+# Messages that libzmq keeps for a thread that is busy, fills that wait, and messages of one turn.
+_WAITING_MAX = 100_000
+_FILLS_MAX = 4_096
+_TURN_MAX = 1_000
+_POLL_MS = 50
+_FILL_WITHIN_S = 3.0
+_CLOSE_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a hub is. Without `control` gaps are reported, but not filled; `user` and `token` as in `publish.tokens`."""
+
+    ticks: str
+    control: str = ""
+    user: str = ""
+    token: str = field(default="", repr=False)
+
+
+@dataclass
+class _Missed:
+    """Gaps that were not told of yet."""
+
+    missed: int = 0
+    filled: int = 0
+    contracts: set[str] = field(default_factory=set)
+
+    def add(self, gap: Gap) -> None:
+        self.missed += gap.missed
+        self.filled += gap.filled
+        self.contracts.add(gap.vt_symbol)
+
+    def text(self) -> str:
+        named = ", ".join(sorted(self.contracts)[:3]) + (" ..." if len(self.contracts) > 3 else "")
+        return f"{self.missed} ticks were missed of {named}, {self.filled} of them were filled in"
+
+
+class HubStream:
+    """The ticks of the contracts that were subscribed, each once and in the order of its `seq`."""
+
+    def __init__(self, hub: Hub, on_tick: Callable[[Tick], None], on_news: Callable[[str], None]) -> None:
+        """Both are called on the stream's thread: ticks, snapshots among them, and sentences for people."""
+        self.hub = hub
+        self._on_tick = on_tick
+        self._on_news = on_news
+        self._wanted: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
+        self._fills: queue.Queue[tuple[float, Fill]] = queue.Queue(_FILLS_MAX)
+        self._answers: queue.SimpleQueue[tuple[Fill, list[Tick], str]] = queue.SimpleQueue()
+        self._sequence = Sequence(can_fill=bool(hub.control))
+        self._followed: set[str] = set()
+        self._missed = _Missed()
+        self._asked = 0
+        self._why_unfilled = ""
+        self._closing = threading.Event()
+        self._threads = [threading.Thread(target=self._run, name=f"mdhub {hub.ticks}", daemon=True)]
+        if hub.control:
+            self._threads.append(threading.Thread(target=self._fill, name=f"mdhub {hub.control}", daemon=True))
+
+    def start(self) -> None:
+        """Connects, and goes on until it is closed."""
+        for thread in self._threads:
+            thread.start()
+
+    def subscribe(self, vt_symbol: str) -> None:
+        """Follows a contract. A hub subscribes upstream what it does not have yet."""
+        self._wanted.put((vt_symbol, True))
+
+    def unsubscribe(self, vt_symbol: str) -> None:
+        """Follows it no longer."""
+        self._wanted.put((vt_symbol, False))
+
+    def close(self) -> None:
+        """Disconnects. Nothing is called afterwards."""
+        self._closing.set()
+        for thread in self._threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(_CLOSE_WITHIN_S)
+
+    def _run(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+            monitor = self._opened(socket)
+            pulse = Pulse(time.monotonic())
+            while not self._closing.is_set():
+                self._follow(socket)
+                if socket.poll(_POLL_MS):
+                    self._tell(pulse.heard(time.monotonic()))
+                    self._turn(socket, pulse)
+                self._take_answers()
+                self._tell(pulse.look(time.monotonic()))
+                while monitor.poll(0):
+                    recv_monitor_message(monitor)
+                    self._tell(["does not take the token"])
+            socket.disable_monitor()
+            monitor.close(0)
+
+    def _opened(self, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+        """Connects, and gives a socket that tells of refused tokens."""
+        socket.setsockopt(zmq.RCVHWM, _WAITING_MAX)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 3_000)
+        # A hub whose machine is gone says nothing, not even that.
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
+        if self.hub.token:
+            socket.setsockopt_string(zmq.PLAIN_USERNAME, self.hub.user)
+            socket.setsockopt_string(zmq.PLAIN_PASSWORD, self.hub.token)
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        socket.setsockopt(zmq.SUBSCRIBE, _NEWS)
+        socket.connect(self.hub.ticks)
+        return monitor
+
+    def _follow(self, socket: zmq.Socket[bytes]) -> None:
+        while not self._wanted.empty():
+            vt_symbol, is_wanted = self._wanted.get()
+            if is_wanted == (vt_symbol in self._followed):
+                continue
+            if is_wanted:
+                self._followed.add(vt_symbol)
+                self._sequence.follow(vt_symbol)
+                socket.setsockopt_string(zmq.SUBSCRIBE, vt_symbol)
+            else:
+                self._followed.discard(vt_symbol)
+                self._sequence.forget(vt_symbol)
+                socket.setsockopt_string(zmq.UNSUBSCRIBE, vt_symbol)
+
+    def _turn(self, socket: zmq.Socket[bytes], pulse: Pulse) -> None:
+        """What has come, up to a limit, so that nothing else waits for long."""
+        for _ in range(_TURN_MAX):
+            try:
+                topic, payload = socket.recv_multipart(zmq.NOBLOCK)
+                message = msgpack.unpackb(payload, timestamp=3)
+            except zmq.Again:
+                return
+            except ValueError as error:
+                self._tell([f"sent what is no message: {error}"])
+                continue
+            if message.get("v") != _VERSION:
+                continue
+            if topic.startswith(_NEWS):
+                self._hub_news(topic.decode(), message, pulse)
+            else:
+                self._step(self._sequence.take(message))
+
+    def _hub_news(self, topic: str, news: dict[str, Any], pulse: Pulse) -> None:
+        if topic == "_hub.heartbeat":
+            self._tell(pulse.beat(news))
+        elif topic == "_hub.source":
+            why = f": {news['why']}" if news.get("why") else ""
+            self._tell([f"source {news['source']} {news['state']}{why}"])
+        elif topic == "_hub.contract" and news["vt_symbol"] in self._followed:
+            why = f": {news['why']}" if news.get("why") else ""
+            nearest = f"; is it {news['nearest']}?" if news.get("nearest") else ""
+            self._tell([f"{news['vt_symbol']} is {news['state']}{why}{nearest}"])
+
+    def _step(self, step: Step) -> None:
+        for tick in step.ticks:
+            self._on_tick(tick)
+        for gap in step.gaps:
+            self._missed.add(gap)
+        for fill in step.fills:
+            self._asked += 1
+            try:
+                self._fills.put_nowait((time.monotonic(), fill))
+            except queue.Full:
+                self._answers.put((fill, [], f"{_FILLS_MAX} gaps wait already"))
+
+    def _take_answers(self) -> None:
+        """What came of the fills; when nothing is under way any more, one line tells of all of them."""
+        while not self._answers.empty():
+            fill, ticks, why = self._answers.get()
+            self._asked -= 1
+            self._why_unfilled = why or self._why_unfilled
+            self._step(self._sequence.filled(fill, ticks))
+        if self._missed.missed and not self._asked:
+            why = f" ({self._why_unfilled})" if self._why_unfilled else ""
+            self._tell([self._missed.text() + why])
+            self._missed, self._why_unfilled = _Missed(), ""
+
+    def _fill(self) -> None:
+        """On a thread of its own, so that the ticks of other contracts do not wait."""
+        while not self._closing.is_set():
+            try:
+                asked_s, fill = self._fills.get(timeout=_POLL_MS / 1000)
+            except queue.Empty:
+                continue
+            try:
+                # Ticks are held meanwhile: where one answer takes long, the others are not waited for.
+                if time.monotonic() - asked_s > _FILL_WITHIN_S:
+                    raise Unfilled("the hub's control port is slow")
+                ticks, why = fetch(self.hub.control, self.hub.token, fill, _FILL_WITHIN_S), ""
+            except Unfilled as error:
+                ticks, why = [], str(error)
+            self._answers.put((fill, ticks, why))
+
+    def _tell(self, news: list[str]) -> None:
+        for sentence in news:
+            self._on_news(f"hub {self.hub.ticks} {sentence}")
