@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,12 +13,14 @@ from harness.places import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "vnpy"))
 
+from mdhub_vnpy import settings  # noqa: E402
 from mdhub_vnpy.convert import EXTRA, NUMBERS, extra_of, fields_of  # noqa: E402
 from mdhub_vnpy.fill import from_json  # noqa: E402
 from mdhub_vnpy.merge import WINDOW, Merge  # noqa: E402
 from mdhub_vnpy.pulse import SILENT_S, Pulse  # noqa: E402
 from mdhub_vnpy.sections import Snapshots, is_wanted  # noqa: E402
 from mdhub_vnpy.sequence import FILL_MAX, HELD_MAX, Fill, Gap, Sequence, Step  # noqa: E402
+from mdhub_vnpy.stream import Hub  # noqa: E402
 
 RB = "rb2701.SHFE"
 BEIJING = dt.timezone(dt.timedelta(hours=8))
@@ -243,10 +244,51 @@ def test_a_tick_of_the_control_port_is_that_of_the_stream() -> None:
 
 def test_a_hub_that_says_nothing_is_told_of_once_and_so_is_its_return() -> None:
     pulse = Pulse(100.0)
-    beat: Callable[[int, list[str]], list[str]] = lambda epoch, who: pulse.beat({"epoch": epoch, "sources": who})
-    assert pulse.heard(100.1) == ["connected"] and pulse.heard(100.2) == []
-    assert beat(7, ["a", "b"]) == []
+    assert pulse.heard(100.1, 7) == ["connected"] and pulse.heard(100.2, 7) == []
+    assert pulse.beat(["a", "b"]) == []
     assert pulse.look(100.2 + SILENT_S - 0.1) == [] and pulse.look(100.2 + SILENT_S) != [] and pulse.look(200.0) == []
-    assert pulse.heard(130.2) == ["is back after 30 s"]
-    assert len(beat(8, ["a"])) == 2, "another epoch, other sources"
-    assert beat(8, []) == ["has no source: no ticks will come"]
+    assert pulse.heard(130.2, 7) == ["is back after 30 s"]
+    (anew,) = pulse.heard(130.3, 8)
+    assert "started anew" in anew and pulse.heard(130.4, 8) == []
+    assert pulse.beat(["a"]) == ["has the sources a"]
+    assert pulse.beat([]) == ["has no source: no ticks will come"]
+
+
+def test_a_gateways_setting_is_read_as_a_window_or_a_hand_left_it() -> None:
+    plain = settings.read({})
+    assert (plain.hubs, plain.snapshots, plain.settlement) == ([Hub("tcp://127.0.0.1:5555")], Snapshots.SECTION, False)
+    assert settings.read(settings.DEFAULTS) == plain
+    two = settings.read(
+        {
+            "行情中枢": "tcp://a:1， tcp://b:2",
+            "补缺地址": "http://a:8/, https://b:9",
+            "令牌名称": "desk",
+            "令牌密码": "x",
+            "快照": "不要",
+            "结算行情": "是",
+        }
+    )
+    assert two.hubs == [Hub("tcp://a:1", "http://a:8", "desk", "x"), Hub("tcp://b:2", "https://b:9", "desk", "x")]
+    assert (two.snapshots, two.settlement) == (Snapshots.NONE, True)
+    assert "x" not in repr(two.hubs).replace("mdhub", ""), "no token in a log"
+    assert settings.contracts({"合约": "rb2701.SHFE:10:1,SPD MA701&MA705.CZCE:10:1"}) == [
+        ("rb2701", "SHFE", 10.0, 1.0),
+        ("SPD MA701&MA705", "CZCE", 10.0, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ({"行情中枢": "127.0.0.1:5555"}, ("行情中枢", "127.0.0.1:5555", "tcp://")),
+        ({"行情中枢": "tcp://a:1,tcp://b:2", "补缺地址": "http://a:8"}, ("补缺地址", "1", "2")),
+        ({"补缺地址": "a:8"}, ("补缺地址", "a:8", "http")),
+        ({"快照": "some"}, ("快照", "some", "当前小节")),
+        ({"合约": "rb2701.SHFE"}, ("合约", "rb2701.SHFE", "SIZE")),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_with_what_is_allowed(setting: dict[str, Any], named: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="is expected|is not allowed|are expected") as error:
+        settings.read(setting)
+        settings.contracts(setting)
+    assert all(part in str(error.value) for part in named), error.value

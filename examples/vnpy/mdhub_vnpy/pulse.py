@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 SILENT_S = 5.0
 
 
@@ -16,27 +14,27 @@ class Pulse:
         self._epoch: int | None = None
         self._sources: list[str] | None = None
         self.is_silent = False
-        self._was_heard = False
 
-    def heard(self, now_s: float) -> list[str]:
-        """Something came."""
+    def heard(self, now_s: float, epoch: int) -> list[str]:
+        """A message came; whatever it is, it names the hub's start."""
         silence_s = now_s - self._heard_s
         self._heard_s = now_s
-        if self._was_heard and not self.is_silent:
-            return []
-        news = [f"is back after {silence_s:.0f} s"] if self._was_heard else ["connected"]
-        self._was_heard, self.is_silent = True, False
+        news = []
+        if self._epoch is None:
+            news.append("connected")
+        elif self.is_silent:
+            news.append(f"is back after {silence_s:.0f} s")
+        if self._epoch not in (None, epoch):
+            news.append("was started anew: it has no ticks of the time in between")
+        self._epoch, self.is_silent = epoch, False
         return news
 
-    def beat(self, beat: dict[str, Any]) -> list[str]:
-        """A heartbeat."""
+    def beat(self, sources: list[str]) -> list[str]:
+        """A heartbeat; it names the sources that the hub has."""
         news = []
-        epoch, sources = beat["epoch"], list(beat["sources"])
-        if self._epoch not in (None, epoch):
-            news.append("was started anew: what was published while it was away is missing here")
         if sources != self._sources and (self._sources is not None or not sources):
             news.append(f"has the sources {', '.join(sources)}" if sources else "has no source: no ticks will come")
-        self._epoch, self._sources = epoch, sources
+        self._sources = sources
         return news
 
     def look(self, now_s: float) -> list[str]:

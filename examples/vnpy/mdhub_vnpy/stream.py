@@ -110,7 +110,6 @@ class HubStream:
             while not self._closing.is_set():
                 self._follow(socket)
                 if socket.poll(_POLL_MS):
-                    self._tell(pulse.heard(time.monotonic()))
                     self._turn(socket, pulse)
                 self._take_answers()
                 self._tell(pulse.look(time.monotonic()))
@@ -164,6 +163,7 @@ class HubStream:
                 continue
             if message.get("v") != _VERSION:
                 continue
+            self._tell(pulse.heard(time.monotonic(), message["epoch"]))
             if topic.startswith(_NEWS):
                 self._hub_news(topic.decode(), message, pulse)
             else:
@@ -171,7 +171,7 @@ class HubStream:
 
     def _hub_news(self, topic: str, news: dict[str, Any], pulse: Pulse) -> None:
         if topic == "_hub.heartbeat":
-            self._tell(pulse.beat(news))
+            self._tell(pulse.beat(news["sources"]))
         elif topic == "_hub.source":
             why = f": {news['why']}" if news.get("why") else ""
             self._tell([f"source {news['source']} {news['state']}{why}"])
