@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// What a hub is at, account by account: why, and what comes next
     Describe(DescribeArgs),
+    /// Ask a hub whether it is alive; ends with 1 where it is not, for health checks of containers and supervisors
+    Health(HealthArgs),
     /// Make the database's tables, or bring them up to this release; the hub does so by itself
     Migrate(StoreArgs),
     /// Copy the accounts to a new file: secrets sealed, the key left out
@@ -136,6 +138,13 @@ pub(crate) struct CheckArgs {
     /// Also print when each product trades on this trading day, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     pub(crate) trading_day: Option<jiff::civil::Date>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// The hub's data directory
+    #[arg(long, env = "MDHUB_DATA_DIR", default_value = "mdhub-data")]
+    pub(crate) data_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -59,9 +60,18 @@ impl DataDir {
 
     /// The database of the hub that runs on this directory, or ran last, as it wrote down in `run.json`.
     pub(crate) fn announced_database(&self) -> Option<String> {
+        self.announced("database")
+    }
+
+    /// Where the control port of that hub answers.
+    pub(crate) fn announced_http(&self) -> Option<SocketAddr> {
+        self.announced("http")?.strip_prefix("http://")?.parse().ok()
+    }
+
+    fn announced(&self, what: &str) -> Option<String> {
         let text = fs::read_to_string(self.path("run.json")).ok()?;
         let told: serde_json::Value = serde_json::from_str(&text).ok()?;
-        told["database"].as_str().map(str::to_owned)
+        told[what].as_str().map(str::to_owned)
     }
 
     /// The key that seals secrets. A file that was named must be there; the embedded default is made at first use.

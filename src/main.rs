@@ -9,7 +9,7 @@
 //! | [`demo`] | a hub on simulated accounts |
 //! | [`accounts`] | desired state from a terminal |
 //! | [`subscribe`] | prints ticks |
-//! | [`describe`] | what a hub is at |
+//! | [`describe`], [`health`] | what a hub is at, and whether it is alive |
 //! | [`check`] | judges a settings file |
 //! | [`admin`] | who may use the control port |
 //! | [`alerts`] | whom the hub tells of errors |
@@ -26,6 +26,7 @@ mod clock;
 mod data_dir;
 mod demo;
 mod describe;
+mod health;
 mod hub;
 mod logging;
 mod probe;
@@ -80,6 +81,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
         }
         Command::Check(args) => check::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Admin(command) => admin::run(command),
         Command::Alert(AlertCommand::Test(args)) => alerts::test(&args),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
