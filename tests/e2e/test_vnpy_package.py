@@ -2,71 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import Hubs
 from harness import desired, status
-from harness.hub import Hub
-from harness.recorded_day import GAP_MS_MAX, Day, generated
+from harness.recorded_day import generated
 from harness.waiting import eventually
-from harness.world import FUTURES, MAIN_FRONT, Front, World, live_world, settings
+from harness.world import FUTURES, MAIN_FRONT, live_world, settings
 from vnpy_desk.opened import Desk, prepare
+from vnpy_desk.truth import LEAD_S, POLL_S, differences, last_of, places, replaying
 
 TOKEN = "a-token-of-a-desk"
 HUB_GATEWAY = "mdhub_vnpy.gateway:HubGateway"
-SPEED = 20.0
-LEAD_S = 6.0
-LEVELS = [f"{side}_{what}_{level}" for side in ("bid", "ask") for what in ("price", "volume") for level in range(2, 6)]
-FIELDS = """gateway_name extra symbol exchange datetime name volume turnover open_interest last_price last_volume limit_up
-limit_down open_price high_price low_price pre_close localtime vt_symbol""".split()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def prepared() -> None:
     """vnpy is there."""
     prepare()
-
-
-def replaying(hubs: Hubs, day: Day, start_at_ms: int, name: str) -> Hub:
-    """A hub of its own on the day's replay: a front, an account."""
-    market = {"kind": "replay", "files": [str(day.path)], "speed": SPEED, "gap_ms_max": GAP_MS_MAX}
-    world = World({MAIN_FRONT: Front()}, {**market, "start_at_ms": start_at_ms})
-    # The day is over, and runs faster than its clock.
-    sections = {"calendar": {"always_open": False}, "cleansing": {"clock": "replay"}}
-    hub = hubs.run(settings(hubs.directory / name, world, [day.vt_symbol], **sections), name)
-    desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
-    return hub
-
-
-def differences(day: Day, index: int, tick: dict[str, Any]) -> list[str]:
-    """Where a `TickData` says another thing than the simulator's record, or says it in another type."""
-    found = day.differences(index, {**tick["extra"], **tick})
-    symbol, _, exchange = day.vt_symbol.partition(".")
-    volume_before = float(day.rows[index - 1]["Volume"]) if index else 0.0
-    expected = {
-        "symbol": symbol,
-        "name": symbol,
-        "vt_symbol": day.vt_symbol,
-        "gateway_name": "HUB",
-        "exchange": {"enum": "Exchange", "value": exchange},
-        **dict.fromkeys(LEVELS, 0.0),
-    }
-    if index:
-        expected["last_volume"] = float(day.rows[index]["Volume"]) - volume_before
-    found += [f"{name}: {tick[name]!r} for {value!r}" for name, value in expected.items() if tick[name] != value]
-    for name in ("datetime", "localtime"):
-        if tick[name]["zone"] != "Asia/Shanghai":
-            found.append(f"{name}: {tick[name]}")
-    if dt.datetime.fromisoformat(tick["datetime"]["at"]) != day.instants[index]:
-        found.append(f"datetime: {tick['datetime']} for {day.instants[index]}")
-    return found
 
 
 def test_two_hubs_one_killed_no_tick_is_lost_none_comes_twice_and_each_is_what_the_simulator_sent(
@@ -86,20 +44,18 @@ def test_two_hubs_one_killed_no_tick_is_lost_none_comes_twice_and_each_is_what_t
         desk.told("open")
         for address in addresses:
             desk.told(f"{address} connected")
-        eventually(lambda: len(desk.ticks()) >= 60, 40, "ticks")
+        eventually(lambda: len(desk.ticks()) >= 60, 40, "ticks", poll_s=POLL_S)
         first.kill()
         at_kill = len(desk.ticks())
         desk.told(f"{addresses[0]} is silent")
-        last = day.instants[-1].astimezone(dt.timezone(dt.timedelta(hours=8))).isoformat()
-        eventually(lambda: desk.ticks()[-1]["datetime"]["at"] == last, 60, "the day's last tick")
+        eventually(lambda: desk.ticks()[-1]["datetime"]["at"] == last_of(day), 60, "the day's last tick", poll_s=POLL_S)
         ticks = desk.ticks()
-    index_of = day.index_of()
-    came = [index_of[dt.datetime.fromisoformat(tick["datetime"]["at"]).astimezone(dt.timezone.utc)] for tick in ticks]
+    came = places(day, ticks)
     assert came == list(range(came[0], len(day.rows))), "each once, in order"
     assert came[0] < 100 < at_kill + 100 < len(came), "on both sides of the kill"
     for index, tick in zip(came, ticks, strict=True):
-        assert set(tick) == {*FIELDS, *LEVELS, *(f"{s}_{w}_1" for s in ("bid", "ask") for w in ("price", "volume"))}
-        assert not differences(day, index, tick), differences(day, index, tick)
+        found = differences(day, index, tick, "HUB", day.vt_symbol.partition(".")[0])
+        assert not found, found
     assert {tick["extra"]["flags"] & 1 for tick in ticks[1:]} == {0}
     assert {tick["extra"]["flags"] & 4 for tick in ticks[-2:]} == {4}, "settlement ticks, since they were asked for"
     assert len({tick["extra"]["epoch"] for tick in ticks}) == 2, "both hubs were first with some"
@@ -134,14 +90,14 @@ def test_a_hub_that_is_killed_and_comes_back_is_told_of_and_what_it_published_me
     with Desk(tmp_path / "desk", HUB_GATEWAY, setting, FUTURES) as desk:
         every = lambda epoch: {t["vt_symbol"] for t in desk.ticks() if t["extra"]["epoch"] == epoch} == set(FUTURES)
         before = int(hub.listening().epoch)
-        eventually(lambda: every(before), 40, "a tick of each contract")
+        eventually(lambda: every(before), 40, "a tick of each contract", poll_s=POLL_S)
         hub.kill()
         desk.told("is silent for 5 s: its ticks are stale")
         again = hubs.run(file)
         desk.told("is back after")
         desk.told("was started anew")
         after = int(again.listening().epoch)
-        eventually(lambda: every(after), 40, "a tick of each contract of the new hub")
+        eventually(lambda: every(after), 40, "a tick of each contract of the new hub", poll_s=POLL_S)
         told = desk.logs()
         ticks = desk.ticks()
     assert before != after and TOKEN not in "".join(told)

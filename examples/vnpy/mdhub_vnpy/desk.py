@@ -26,6 +26,10 @@ EXCHANGES = [
 ]
 
 
+# What vnpy's gateways call the address of a market data front.
+MD_ADDRESS = "行情服务器"
+
+
 def tick_data(tick: Tick, gateway_name: str) -> TickData:
     """A hub's tick as vnpy has it."""
     fields = fields_of(tick, gateway_name)
@@ -83,8 +87,29 @@ class HubMarketData:
         contract = self._contract_of(data.symbol) if self._contract_of else None
         if contract is not None:
             data.name = contract.name
-            self._add(data, contract, tick)
+            self._complete(data, contract, tick)
         self._gateway.on_tick(data)
 
-    def _add(self, data: TickData, contract: ContractData, tick: Tick) -> None:
-        """What a gateway's own market data half tells besides."""
+    def _complete(self, data: TickData, contract: ContractData, tick: Tick) -> None:
+        """Adds what the half that is replaced tells besides."""
+
+
+class HubMdApi(HubMarketData):
+    """In the place of CTP's market data half, with the calls that the gateway makes of it."""
+
+    def __init__(self, gateway: BaseGateway, contract_of: Callable[[str], ContractData | None]) -> None:
+        """`contract_of` knows the trading half's contracts by symbol."""
+        super().__init__(gateway, contract_of)
+        self.setting: dict[str, Any] = {}
+
+    def connect(self, address: str, userid: str, password: str, brokerid: str) -> None:
+        """Connects to the hubs of `setting`: a front's address and a login are of no use to them."""
+        self.start(self.setting)
+
+    def update_date(self) -> None:
+        """A hub's ticks have their dates."""
+
+
+def trading_setting(default_setting: dict[str, Any]) -> dict[str, Any]:
+    """What a gateway asks for that trades at a front and has its ticks from hubs: no market data front."""
+    return {**{key: value for key, value in default_setting.items() if key != MD_ADDRESS}, **settings.DEFAULTS}

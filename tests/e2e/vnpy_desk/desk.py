@@ -3,7 +3,8 @@
     python desk.py DESK.json
 
 The document: `gateway` ("MODULE:CLASS"), `setting` (what the gateway connects with), `contracts` (a strategy for each),
-`ticks` and `logs` (files that get a line for each). The gateway's name is its class's own. It ends with its stdin.
+`instruments` (what a trading front would answer to the query for them), `ticks` and `logs` (files that get a line for each).
+The gateway's name is its class's own. It ends with its stdin.
 """
 
 from __future__ import annotations
@@ -58,12 +59,16 @@ class Recorder(CtaTemplate):  # type: ignore[misc]
     """Writes ticks down."""
 
     author = "mdhub"
+    tries_order = False
 
     def on_init(self) -> None:
         """Nothing is loaded."""
 
     def on_tick(self, tick: TickData) -> None:
-        """A tick."""
+        """A tick; on the first one an order is tried, if the desk has somebody to trade with."""
+        if self.tries_order:
+            self.tries_order = False
+            self.buy(tick.last_price, 1)
         _ticks.write(line(tick) + "\n")
         _ticks.flush()
 
@@ -84,6 +89,9 @@ def open_up(desk: dict[str, Any], logs: TextIO) -> None:
     cta.init_engine()
     cta.classes["Recorder"] = Recorder
     main.connect(desk["setting"], gateway.gateway_name)
+    for place, instrument in enumerate(desk["instruments"], 1):
+        Recorder.tries_order = True
+        gateway.td_api.onRspQryInstrument(instrument, {"ErrorID": 0}, 1, place == len(desk["instruments"]))
     known = threading.Event()
     pause = 0.0
     while any(main.get_contract(vt_symbol) is None for vt_symbol in desk["contracts"]):

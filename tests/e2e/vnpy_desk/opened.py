@@ -10,11 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 from harness.places import REPOSITORY
 from harness.waiting import eventually
 
 PACKAGE = REPOSITORY / "examples" / "vnpy"
 VENV = REPOSITORY / "target" / "vnpy-desk"
+_SITE = Path("lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+# vnpy_ctp and vnpy_sopt are compiled: gateways/vnpy/install makes them, for its workers.
+_TRADING = Path(os.environ.get("MDHUB_VNPY_VENV", REPOSITORY / "target" / "vnpy-venv")) / _SITE
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
@@ -31,19 +36,35 @@ def prepare() -> None:
     done.write_text(wanted)
 
 
+def prepare_trading() -> None:
+    """That, and the gateways that trade."""
+    prepare()
+    missing = [name for name in ("vnpy_ctp", "vnpy_sopt") if not (_TRADING / name).is_dir()]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not in {_TRADING}; run gateways/vnpy/install")
+
+
 class Desk:
     """One desk, and what its strategies and its log got."""
 
-    def __init__(self, directory: Path, gateway: str, setting: dict[str, Any], contracts: list[str]) -> None:
-        """Starts it; does not wait."""
+    def __init__(
+        self,
+        directory: Path,
+        gateway: str,
+        setting: dict[str, Any],
+        contracts: list[str],
+        *,
+        instruments: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Starts it; does not wait. `instruments`: what a trading front would tell of contracts."""
         directory.mkdir(parents=True)
         # vnpy keeps its files here when there is such a folder, else in the user's home.
         (directory / ".vntrader").mkdir()
         self._ticks, self._logs, self._err = (directory / name for name in ("ticks", "logs", "stderr"))
-        document = {"gateway": gateway, "setting": setting, "contracts": contracts}
+        document = {"gateway": gateway, "setting": setting, "contracts": contracts, "instruments": instruments or []}
         files = {"ticks": str(self._ticks), "logs": str(self._logs)}
         (directory / "desk.json").write_text(json.dumps({**document, **files}))
-        paths = {"PYTHONPATH": str(PACKAGE), "HOME": str(directory)}
+        paths = {"PYTHONPATH": f"{PACKAGE}:{VENV / _SITE}:{_TRADING}", "HOME": str(directory)}
         with self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [str(VENV / "bin" / "python"), str(Path(__file__).with_name("desk.py")), "desk.json"],
@@ -70,7 +91,7 @@ class Desk:
             return next((line for line in self.logs() if part in line), None)
 
         try:
-            return eventually(look, within_s, f"a log that says {part!r}")
+            return eventually(look, within_s, f"a log that says {part!r}", poll_s=0.05)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}\n{self._err.read_text()}") from None
 
