@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness import desired, status
 from harness.recorded_day import generated
 from harness.waiting import eventually
 from harness.world import FUTURES, MAIN_FRONT, live_world, settings
-from vnpy_desk.opened import Desk, prepare
+from vnpy_desk.opened import PACKAGE, VENV, Desk, prepare
 from vnpy_desk.truth import LEAD_S, POLL_S, differences, last_of, places, replaying
 
 TOKEN = "a-token-of-a-desk"
@@ -104,3 +105,10 @@ def test_a_hub_that_is_killed_and_comes_back_is_told_of_and_what_it_published_me
     for vt_symbol in FUTURES:
         numbers = [t["extra"]["seq"] for t in ticks if t["vt_symbol"] == vt_symbol and t["extra"]["epoch"] == after]
         assert numbers == list(range(1, len(numbers) + 1)), (vt_symbol, numbers)
+
+
+@pytest.mark.parametrize(("kind", "version"), [("ctp", "6.7.7.2"), ("sopt", "3.7.1.0")])
+def test_where_a_gateway_of_vnpys_is_missing_the_message_says_what_to_run(kind: str, version: str) -> None:
+    with_vnpy_alone = [str(VENV / "bin" / "python"), "-c", f"import mdhub_vnpy.{kind}"]
+    tried = subprocess.run(with_vnpy_alone, cwd=PACKAGE, capture_output=True, text=True, timeout=60, check=False)
+    assert tried.returncode == 1 and f"pip install vnpy_{kind}=={version}" in tried.stderr.splitlines()[-1]

@@ -129,3 +129,22 @@ def test_what_has_left_the_hubs_log_is_missed_and_the_rest_is_filled_in(hubs: Hu
         words = desk.told("were missed").split()
     missed, filled = int(words[2]), int(words[words.index("filled") - 4])
     assert missed > 1_900 and 300 < filled < 1_200, words
+
+
+def test_a_stream_whose_thread_stumbles_says_so_and_goes_on(hubs: Hubs) -> None:
+    hub = hubs.live()
+    desk, stumbles = Desk(), iter([True])
+
+    def take(tick: dict[str, Any]) -> None:
+        if next(stumbles, False):
+            raise RuntimeError("a strategy's own")
+        desk.take(tick)
+
+    feed = HubFeed([stream.Hub(hub.listening().zmq)], take, desk.news.append, snapshots=ALWAYS)
+    feed.subscribe("rb2701.SHFE")
+    feed.start()
+    try:
+        assert "connected anew" in desk.told("a strategy's own")
+        eventually(lambda: len(desk.ticks["rb2701.SHFE"]) >= 3, 30, "ticks again")
+    finally:
+        feed.close()

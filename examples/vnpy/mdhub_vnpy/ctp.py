@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from vnpy.event import EventEngine
-from vnpy_ctp import CtpGateway
-from vnpy_ctp.gateway.ctp_gateway import symbol_contract_map
 
 from mdhub_vnpy.desk import MD_ADDRESS, HubMdApi, trading_setting
+
+try:
+    from vnpy_ctp import CtpGateway
+    from vnpy_ctp.gateway.ctp_gateway import symbol_contract_map
+except ImportError as error:
+    raise ImportError(f"vnpy_ctp is needed here, and cannot be imported ({error}): pip install vnpy_ctp==6.7.7.2") from error
 
 
 class HubCtpGateway(CtpGateway):  # type: ignore[misc]

@@ -9,11 +9,15 @@ from typing import Any
 
 from vnpy.event import EventEngine
 from vnpy.trader.object import ContractData, TickData
-from vnpy_sopt import SoptGateway
-from vnpy_sopt.gateway.sopt_gateway import symbol_contract_map
 
 from mdhub_vnpy.desk import MD_ADDRESS, HubMdApi, trading_setting
 from mdhub_vnpy.sequence import Tick
+
+try:
+    from vnpy_sopt import SoptGateway
+    from vnpy_sopt.gateway.sopt_gateway import symbol_contract_map
+except ImportError as error:
+    raise ImportError(f"vnpy_sopt is needed here, and cannot be imported ({error}): pip install vnpy_sopt==3.7.1.0") from error
 
 
 class _SoptHalf(HubMdApi):

@@ -32,6 +32,7 @@ _TURN_MAX = 1_000
 _POLL_MS = 50
 _FILL_WITHIN_S = 3.0
 _CLOSE_WITHIN_S = 5.0
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class HubStream:
         self._missed = _Missed()
         self._asked = 0
         self._why_unfilled = ""
+        self._is_refused = False
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"mdhub {hub.ticks}", daemon=True)]
         if hub.control:
@@ -104,20 +106,37 @@ class HubStream:
                 thread.join(_CLOSE_WITHIN_S)
 
     def _run(self) -> None:
+        pulse = Pulse(time.monotonic())
+        while not self._closing.is_set():
+            try:
+                self._session(pulse)
+            except Exception as error:  # noqa: BLE001
+                # A desk whose thread has died without a word would trade on stale ticks.
+                self._tell([f"is connected anew after {error!r}"])
+                self._closing.wait(_AGAIN_S)
+
+    def _session(self, pulse: Pulse) -> None:
         with zmq.Context() as context, context.socket(zmq.SUB) as socket:
             monitor = self._opened(socket)
-            pulse = Pulse(time.monotonic())
-            while not self._closing.is_set():
-                self._follow(socket)
-                if socket.poll(_POLL_MS):
-                    self._turn(socket, pulse)
-                self._take_answers()
-                self._tell(pulse.look(time.monotonic()))
-                while monitor.poll(0):
-                    recv_monitor_message(monitor)
-                    self._tell(["does not take the token"])
-            socket.disable_monitor()
-            monitor.close(0)
+            try:
+                while not self._closing.is_set():
+                    self._follow(socket)
+                    if socket.poll(_POLL_MS):
+                        self._turn(socket, pulse)
+                    self._take_answers()
+                    self._tell(pulse.look(time.monotonic()))
+                    while monitor.poll(0):
+                        recv_monitor_message(monitor)
+                        self._refused()
+            finally:
+                socket.disable_monitor()
+                monitor.close(0)
+
+    def _refused(self) -> None:
+        """The hub does not take the token; libzmq goes on trying, and once is enough to say so."""
+        if not self._is_refused:
+            self._tell(["does not take the token"])
+        self._is_refused = True
 
     def _opened(self, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
         """Connects, and gives a socket that tells of refused tokens."""
@@ -132,7 +151,8 @@ class HubStream:
             socket.setsockopt_string(zmq.PLAIN_USERNAME, self.hub.user)
             socket.setsockopt_string(zmq.PLAIN_PASSWORD, self.hub.token)
         monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        socket.setsockopt(zmq.SUBSCRIBE, _NEWS)
+        for topic in (_NEWS.decode(), *self._followed):
+            socket.setsockopt_string(zmq.SUBSCRIBE, topic)
         socket.connect(self.hub.ticks)
         return monitor
 
@@ -163,6 +183,7 @@ class HubStream:
                 continue
             if message.get("v") != _VERSION:
                 continue
+            self._is_refused = False
             self._tell(pulse.heard(time.monotonic(), message["epoch"]))
             if topic.startswith(_NEWS):
                 self._hub_news(topic.decode(), message, pulse)
