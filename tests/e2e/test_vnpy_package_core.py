@@ -228,7 +228,8 @@ def test_an_absent_number_is_zero_for_vnpy_and_none_beside_it() -> None:
     payload = {**dict.fromkeys((*NUMBERS, *EXTRA)), **tick(3), "last_price": -3, "settlement": None}
     payload["datetime"] = NINE.astimezone(dt.timezone.utc)
     fields, extra = fields_of(payload, "HUB"), extra_of(payload)
-    assert fields["datetime"] == NINE and str(fields["datetime"].tzinfo) == str(fields["localtime"].tzinfo) == "Asia/Shanghai"
+    assert fields["datetime"] == NINE
+    assert {str(fields[name].tzinfo) for name in ("datetime", "localtime")} == {"Asia/Shanghai"}
     assert (fields["symbol"], fields["exchange"], fields["gateway_name"]) == ("rb2701", "SHFE", "HUB")
     assert (fields["last_price"], fields["volume"], fields["bid_price_5"]) == (-3.0, 3.0, 0.0)
     assert {type(fields[name]) for name in NUMBERS} == {float}
@@ -236,7 +237,8 @@ def test_an_absent_number_is_zero_for_vnpy_and_none_beside_it() -> None:
 
 
 def test_a_tick_of_the_control_port_is_that_of_the_stream() -> None:
-    told = {"tid": "18446744073709551615", "epoch": "7", "ingress_ns": "1795000000123456789", "seq": 3, "limit_up": None}
+    exact = {"tid": "18446744073709551615", "epoch": "7", "ingress_ns": "1795000000123456789"}
+    told = {**exact, "seq": 3, "limit_up": None}
     read = from_json({**told, "datetime": "2026-11-18T09:00:00.500000+08:00", "vt_symbol": RB})
     assert (read["tid"], read["epoch"], read["ingress_ns"]) == (2**64 - 1, 7, 1_795_000_000_123_456_789)
     assert read["datetime"] == NINE + dt.timedelta(milliseconds=500) and read["limit_up"] is None

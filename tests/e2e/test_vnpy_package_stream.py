@@ -56,12 +56,18 @@ class Desk:
             self.ticks[tick["vt_symbol"]].append(tick)
 
     def told(self, part: str, within_s: float = 30.0) -> str:
-        return eventually(lambda: next((n for n in self.news if part in n), None), within_s, f"{part!r} among {self.news}")
+        find = lambda: next((sentence for sentence in self.news if part in sentence), None)
+        return eventually(find, within_s, f"{part!r} among {self.news}")
 
     def each_has(self, count: int, within_s: float = 30.0) -> None:
         """Waits until so many ticks of every contract have come."""
         enough = lambda: len(self.ticks) == len(FUTURES) and min(map(len, self.ticks.values())) >= count
         eventually(enough, within_s, f"{count} ticks of each")
+
+
+def wired(line: Line, hub: Hub, token: str = TOKEN, path: str = "") -> stream.Hub:
+    """The hub's ticks through the line, its control port directly."""
+    return stream.Hub(line.endpoint, hub.listening().http + path, "desk", token)
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def at_a_desk(hub: stream.Hub) -> Iterator[Desk]:
 
 def test_what_a_cut_line_lost_is_filled_in_with_the_token(hubs: Hubs) -> None:
     hub = a_hub(hubs)
-    with Line(hub.listening().zmq) as line, at_a_desk(stream.Hub(line.endpoint, hub.listening().http, "desk", TOKEN)) as desk:
+    with Line(hub.listening().zmq) as line, at_a_desk(wired(line, hub)) as desk:
         desk.each_has(4)
         line.cut()
         published = hub.vitals()["published"]
@@ -102,11 +108,10 @@ def test_what_a_cut_line_lost_is_filled_in_with_the_token(hubs: Hubs) -> None:
 
 def test_a_gap_that_nobody_can_fill_is_told_and_the_stream_goes_on(hubs: Hubs) -> None:
     hub = a_hub(hubs)
-    with Line(hub.listening().zmq) as line, at_a_desk(stream.Hub(line.endpoint, hub.listening().http, "desk", "x")) as desk:
+    with Line(hub.listening().zmq) as line, at_a_desk(wired(line, hub, token="x")) as desk:
         assert "does not take the token" in desk.told("token")
         assert not desk.ticks
-    control = hub.listening().http
-    with Line(hub.listening().zmq) as line, at_a_desk(stream.Hub(line.endpoint, f"{control}/no", "desk", TOKEN)) as desk:
+    with Line(hub.listening().zmq) as line, at_a_desk(wired(line, hub, path="/no")) as desk:
         desk.each_has(2)
         line.cut()
         published = hub.vitals()["published"]
@@ -120,7 +125,7 @@ def test_a_gap_that_nobody_can_fill_is_told_and_the_stream_goes_on(hubs: Hubs) -
 
 def test_what_has_left_the_hubs_log_is_missed_and_the_rest_is_filled_in(hubs: Hubs) -> None:
     hub = a_hub(hubs, interval_ms=20, recent_bytes=1 << 20)
-    with Line(hub.listening().zmq) as line, at_a_desk(stream.Hub(line.endpoint, hub.listening().http, "desk", TOKEN)) as desk:
+    with Line(hub.listening().zmq) as line, at_a_desk(wired(line, hub)) as desk:
         desk.each_has(2)
         line.cut()
         published = hub.vitals()["published"]

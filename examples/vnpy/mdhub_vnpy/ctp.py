@@ -15,7 +15,8 @@ try:
     from vnpy_ctp import CtpGateway
     from vnpy_ctp.gateway.ctp_gateway import symbol_contract_map
 except ImportError as error:
-    raise ImportError(f"vnpy_ctp is needed here, and cannot be imported ({error}): pip install vnpy_ctp==6.7.7.2") from error
+    why = f"vnpy_ctp is needed here, and cannot be imported ({error}): pip install vnpy_ctp==6.7.7.2"
+    raise ImportError(why) from error
 
 
 class HubCtpGateway(CtpGateway):  # type: ignore[misc]

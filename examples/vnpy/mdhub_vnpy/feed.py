@@ -23,8 +23,8 @@ class HubFeed:
         snapshots: Snapshots = Snapshots.SECTION,
         settlement: bool = False,
     ) -> None:
-        """`on_tick` and `on_news` are called on threads of the feed's, `on_tick` one tick at a time. `settlement`: ticks
-        after the close count, too."""
+        """`on_tick` and `on_news` are called on threads of the feed's, `on_tick` one tick at a time. `settlement`:
+        ticks after the close count, too."""
         self.merge = Merge(on_tick)
         self._snapshots = snapshots
         self._settlement = settlement

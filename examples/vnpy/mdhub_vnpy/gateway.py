@@ -13,7 +13,7 @@ from mdhub_vnpy import settings
 from mdhub_vnpy.desk import EXCHANGES, HubMarketData
 
 
-class HubGateway(BaseGateway):
+class HubGateway(BaseGateway):  # type: ignore[misc]
     """A hub's ticks, or several hubs' as one. Apps subscribe only what they know: 合约 lists contracts, so that they know
     them although no trading gateway tells."""
 

@@ -1,4 +1,4 @@
-"""What a user fills in for a gateway, in the manner of vnpy's own: a map with Chinese keys, kept in `connect_*.json`."""
+"""What a user fills in for a gateway, as for vnpy's own: a map with Chinese keys, kept in `connect_*.json`."""
 
 from __future__ import annotations
 

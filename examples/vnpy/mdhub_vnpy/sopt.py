@@ -17,7 +17,8 @@ try:
     from vnpy_sopt import SoptGateway
     from vnpy_sopt.gateway.sopt_gateway import symbol_contract_map
 except ImportError as error:
-    raise ImportError(f"vnpy_sopt is needed here, and cannot be imported ({error}): pip install vnpy_sopt==3.7.1.0") from error
+    why = f"vnpy_sopt is needed here, and cannot be imported ({error}): pip install vnpy_sopt==3.7.1.0"
+    raise ImportError(why) from error
 
 
 class _SoptHalf(HubMdApi):

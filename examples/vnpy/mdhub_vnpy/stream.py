@@ -37,7 +37,7 @@ _AGAIN_S = 1.0
 
 @dataclass(frozen=True)
 class Hub:
-    """Where a hub is. Without `control` gaps are reported, but not filled; `user` and `token` as in `publish.tokens`."""
+    """Where a hub is. Without `control` gaps are told, but not filled; `user` and `token` as in `publish.tokens`."""
 
     ticks: str
     control: str = ""

@@ -3,8 +3,8 @@
     python desk.py DESK.json
 
 The document: `gateway` ("MODULE:CLASS"), `setting` (what the gateway connects with), `contracts` (a strategy for each),
-`instruments` (what a trading front would answer to the query for them), `ticks` and `logs` (files that get a line for each).
-The gateway's name is its class's own. It ends with its stdin.
+`instruments` (what a trading front would answer to the query for them), `ticks` and `logs` (files that get a line for
+each). The gateway's name is its class's own. It ends with its stdin.
 """
 
 from __future__ import annotations

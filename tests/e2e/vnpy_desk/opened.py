@@ -29,7 +29,8 @@ def prepare() -> None:
     if done.is_file() and done.read_text() == wanted:
         return
     # vnpy's own requirements would bring its windows along.
-    fill = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "-r", str(_REQUIREMENTS)]
+    fill = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    fill += ["-r", str(_REQUIREMENTS)]
     for command in ([sys.executable, "-m", "venv", "--clear", str(VENV)], [str(VENV / "bin" / "python"), "-m", *fill]):
         made = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
         assert made.returncode == 0, f"{command}: {made.stderr}"
