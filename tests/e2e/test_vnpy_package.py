@@ -6,6 +6,7 @@ import hashlib
 import socket
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -53,13 +54,15 @@ def test_two_hubs_one_killed_no_tick_is_lost_none_comes_twice_and_each_is_what_t
         ticks = desk.ticks()
     came = places(day, ticks)
     assert came == list(range(came[0], len(day.rows))), "each once, in order"
-    assert came[0] < 100 < at_kill + 100 < len(came), "on both sides of the kill"
+    assert 60 <= at_kill < len(came) - 50, "on both sides of the kill"
     for index, tick in zip(came, ticks, strict=True):
         found = differences(day, index, tick, "HUB", day.vt_symbol.partition(".")[0])
         assert not found, found
     assert {tick["extra"]["flags"] & 1 for tick in ticks[1:]} == {0}
     assert {tick["extra"]["flags"] & 4 for tick in ticks[-2:]} == {4}, "settlement ticks, since they were asked for"
-    assert len({tick["extra"]["epoch"] for tick in ticks}) == 2, "both hubs were first with some"
+    winners = Counter(tick["extra"]["epoch"] for tick in ticks)
+    print(f"each hub was first with so many ticks: {winners}")
+    assert len(winners) == 2, winners
 
 
 def free_port() -> int:

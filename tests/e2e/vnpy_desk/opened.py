@@ -17,21 +17,23 @@ from harness.waiting import eventually
 
 PACKAGE = REPOSITORY / "examples" / "vnpy"
 VENV = REPOSITORY / "target" / "vnpy-desk"
-_SITE = Path("lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
-# vnpy_ctp and vnpy_sopt are compiled: gateways/vnpy/install makes them, for its workers.
-_TRADING = Path(os.environ.get("MDHUB_VNPY_VENV", REPOSITORY / "target" / "vnpy-venv")) / _SITE
+# vnpy_ctp and vnpy_sopt are compiled: gateways/vnpy/install makes them, for its workers and for its Python.
+_TRADING = Path(os.environ.get("MDHUB_VNPY_VENV", REPOSITORY / "target" / "vnpy-venv"))
+_SITE = "lib/python*/site-packages"
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
 def prepare() -> None:
     """Makes the desk's virtual environment, once for each state of the requirements."""
-    wanted, done = _REQUIREMENTS.read_text(), VENV / "done.txt"
+    base = _TRADING / "bin" / "python"
+    python = str(base.resolve()) if base.exists() else sys.executable
+    wanted, done = f"{python}\n{_REQUIREMENTS.read_text()}", VENV / "done.txt"
     if done.is_file() and done.read_text() == wanted:
         return
     # vnpy's own requirements would bring its windows along.
     fill = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     fill += ["-r", str(_REQUIREMENTS)]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(VENV)], [str(VENV / "bin" / "python"), "-m", *fill]):
+    for command in ([python, "-m", "venv", "--clear", str(VENV)], [str(VENV / "bin" / "python"), "-m", *fill]):
         made = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
         assert made.returncode == 0, f"{command}: {made.stderr}"
     done.write_text(wanted)
@@ -40,7 +42,7 @@ def prepare() -> None:
 def prepare_trading() -> None:
     """That, and the gateways that trade."""
     prepare()
-    missing = [name for name in ("vnpy_ctp", "vnpy_sopt") if not (_TRADING / name).is_dir()]
+    missing = [name for name in ("vnpy_ctp", "vnpy_sopt") if not list(_TRADING.glob(f"{_SITE}/{name}"))]
     if missing:
         pytest.skip(f"{', '.join(missing)}: not in {_TRADING}; run gateways/vnpy/install")
 
@@ -65,7 +67,8 @@ class Desk:
         document = {"gateway": gateway, "setting": setting, "contracts": contracts, "instruments": instruments or []}
         files = {"ticks": str(self._ticks), "logs": str(self._logs)}
         (directory / "desk.json").write_text(json.dumps({**document, **files}))
-        paths = {"PYTHONPATH": f"{PACKAGE}:{VENV / _SITE}:{_TRADING}", "HOME": str(directory)}
+        sites = [site for venv in (VENV, _TRADING) for site in venv.glob(_SITE)]
+        paths = {"PYTHONPATH": ":".join(map(str, [PACKAGE, *sites])), "HOME": str(directory)}
         with self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [str(VENV / "bin" / "python"), str(Path(__file__).with_name("desk.py")), "desk.json"],
