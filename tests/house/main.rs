@@ -8,6 +8,8 @@ mod documents;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod requirements;
 #[cfg(test)]
 mod tidy;
