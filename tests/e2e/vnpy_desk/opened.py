@@ -17,7 +17,7 @@ from harness.waiting import eventually
 
 PACKAGE = REPOSITORY / "examples" / "vnpy"
 VENV = REPOSITORY / "target" / "vnpy-desk"
-# vnpy_ctp and vnpy_sopt are compiled: gateways/vnpy/install makes them, for its workers and for its Python.
+# vnpy_ctp and vnpy_sopt are compiled, for minutes: they come from a virtual environment that has them already.
 _TRADING = Path(os.environ.get("MDHUB_VNPY_VENV", REPOSITORY / "target" / "vnpy-venv"))
 _SITE = "lib/python*/site-packages"
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -44,7 +44,7 @@ def prepare_trading() -> None:
     prepare()
     missing = [name for name in ("vnpy_ctp", "vnpy_sopt") if not list(_TRADING.glob(f"{_SITE}/{name}"))]
     if missing:
-        pytest.skip(f"{', '.join(missing)}: not in {_TRADING}; run gateways/vnpy/install")
+        pytest.skip(f"{', '.join(missing)}: not in {_TRADING}; MDHUB_VNPY_VENV names another virtual environment")
 
 
 class Desk:
