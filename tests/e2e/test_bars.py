@@ -179,7 +179,8 @@ def test_bars_are_whole_over_a_cut_line_with_the_hubs_log_and_say_so_without(hub
         line.mend()
         with_log.wait_for(lambda s: len(s) >= len(expected), 40, f"{len(expected)} bars")
         whole = bars_of(with_log)
-        without.wait_for(lambda s: bars_of(s)[-1:] and bars_of(s)[-1]["datetime"] == expected[-1]["datetime"], 10, "all")
+        at_end = lambda s: [bar["datetime"] for bar in bars_of(s)[-1:]] == [expected[-1]["datetime"]]
+        without.wait_for(at_end, 10, "the last bar")
         broken = bars_of(without)
     assert whole == expected
     wanted = {bar["datetime"]: bar for bar in expected}
