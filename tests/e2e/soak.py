@@ -289,8 +289,8 @@ def report(soak: Soak, speed: float) -> str:
         f"# Soak: {len({life.day for life in soak.lives})} trading days at speed {speed:.0f}",
         "",
         f"- availability in section **{soak.availability:.4%}**: {soak.share:.4%} of {soak.intervals} intervals "
-        f"(newest tick with the client within 3 s; slowest {took[-1]:.3f} s), and {len(soak.outages_s)} kills of the hub, "
-        f"ticks again after {', '.join(f'{s:.2f}' for s in soak.outages_s)} s",
+        f"(newest tick with the client within 3 s; slowest {took[-1]:.3f} s), {len(soak.outages_s)} kills of the hub,"
+        f" ticks again after {', '.join(f'{s:.2f}' for s in soak.outages_s)} s",
         f"- {sum(x.true_records for x in v)} true ticks by healthy fronts: {sum(len(x.lost) for x in v)} lost, "
         f"{sum(x.overtaken for x in v)} overtaken, {sum(len(x.dirt) for x in v)} that no front said; "
         f"{sum(len(x.gaps) for x in v)} gaps in seq, {sum(len(x.twice) for x in v)} twice",
