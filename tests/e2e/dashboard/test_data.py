@@ -41,6 +41,14 @@ def test_every_contract_is_listed_found_and_counted(board: Board, hub: Hub) -> N
     row = page.locator("[data-contract='rb2701.SHFE']")
     expect(row.get_by_text("Ticking")).to_be_visible()
     expect(row.get_by_text(re.compile("^ctp-(main|backup)$"))).to_be_visible()
+    expect(row.locator("[role=cell]").nth(4)).to_have_text(re.compile(r"^\d+\.\d$"), timeout=20_000)
+    chip = page.get_by_role("group", name="Exchange").get_by_role("button", name=re.compile("^CZCE"))
+    chip.click()
+    czce = [item["vt_symbol"] for item in get(hub, "/api/contracts?exchange=CZCE")[1]["items"]]
+    expect(page.locator("[data-contract]")).to_have_count(len(czce))
+    assert "exchange=CZCE" in page.url
+    chip.click()
+    expect(page.locator("[data-contract]")).to_have_count(coverage["desired"])
     page.keyboard.press("/")
     page.keyboard.type("510050")
     expect(page.locator("[data-contract]")).to_have_count(1)
@@ -54,11 +62,12 @@ def test_a_client_comes_and_goes_on_the_page(board: Board, hub: Hub) -> None:
     page = board.open("/clients")
     expect(page.get_by_text("Nobody is connected")).to_be_visible()
     assert board.axe() == []
-    with Subscriber(hub.listening().zmq).connected() as subscriber:
-        subscriber.wait_for_ticks(20, 20)
+    with Subscriber(hub.listening().zmq, "rb", "ag2702.SHFE").connected() as subscriber:
+        subscriber.wait_for_ticks(5, 20)
         row = page.locator("[data-client]")
         expect(row.get_by_text("Keeping up")).to_be_visible()
-        eventually(lambda: row.locator("td").nth(5).inner_text() not in ("—", "0"), 20, "a rate")
+        expect(row.get_by_text("ag2702.SHFE, rb", exact=True)).to_be_visible()
+        eventually(lambda: row.locator("td").nth(6).inner_text() not in ("—", "0"), 20, "a rate")
         assert board.axe() == []
         board.shot("clients-connected")
     expect(page.get_by_text("Nobody is connected")).to_be_visible(timeout=20_000)
@@ -75,6 +84,8 @@ def test_a_rejected_tick_is_shown_as_the_vendor_wrote_it(board: Board, hub: Hub)
     expect(page.get_by_text('"99:99:99"', exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Its logs of then")).to_have_attribute("href", re.compile(r"/logs\?account=ctp-main&at_ms=\d+"))
     assert board.axe() == []
+    # Beside it, what it was compared with.
+    expect(page.locator("[data-compared='volume']")).to_be_visible()
     board.shot("quarantine-tick")
     expect(page.get_by_role("img", name=re.compile(r"^\d+ in the last 30 minutes, \d+ a minute at most$"))).to_be_visible()
     newest = page.url

@@ -37,6 +37,12 @@ def test_a_life_that_ends_is_told_with_its_signal_and_the_next_one_counts_up(boa
     expect(line).to_be_visible()
     line.get_by_role("button", name=re.compile("fields?$")).click()
     expect(line.get_by_text(name or "", exact=True)).to_be_visible()
+    # What it is to bring, by exchange, and who brings it.
+    of_shfe = page.locator("[data-exchange='SHFE']")
+    expect(of_shfe.get_by_text(re.compile("^ctp-(main|backup)$"))).to_be_visible()
+    own = {of["exchange"]: of["desired"] for of in get(hub, "/api/contracts?account=ctp-backup")[1]["exchanges"]}
+    expect(of_shfe.locator("td").nth(2)).to_have_text(str(own["SHFE"]))
+    expect(page.locator("[data-exchange]")).to_have_count(len(own))
     lag = get(hub, "/api/gateways/ctp-backup")[1]["counters"]["lag_histogram_us"]
     assert sum(lag) > 0
     expect(page.get_by_role("img", name=re.compile(r"[\d,]+ ticks came second"))).to_be_visible()

@@ -12,6 +12,7 @@ export interface AccountRates {
   duplicate: number;
   late: number;
   rejected: number;
+  last_tick_age_ms?: number | null;
 }
 
 export interface CanaryRates {
@@ -33,6 +34,8 @@ export interface Rates {
     dropped_per_s: number;
     latency_us_p50?: number | null;
     latency_us_p99?: number | null;
+    alerts_open?: number;
+    alerts_waiting?: number;
   };
   accounts: Record<string, AccountRates>;
   canaries: CanaryRates[];
@@ -46,6 +49,8 @@ export interface Section {
 }
 
 export interface HubState {
+  /** When the hub started, nanoseconds since the epoch. */
+  epoch?: string | null;
   desired: { state: "unread" | "fresh" | "stale" | "suspicious"; since_ms: number; revision: string | null; message: string };
   settings: { since_ms: number; refused: string | null; restart_needed: string[] };
   silent_markets: string[];

@@ -31,6 +31,12 @@ while True:
 
 const sum = (clients: readonly Client[], of: (client: Client) => number) => clients.reduce((total, client) => total + of(client), 0);
 
+/** What it subscribes, by name as far as the hub tells; the empty prefix is everything. */
+function topics({ topics, subscriptions }: Client, everything: string): string[] {
+  const names = topics.map((topic) => (topic === "" ? everything : topic));
+  return subscriptions > topics.length ? [...names, "…"] : names;
+}
+
 function ClientTable({ look }: { look: Look }) {
   const words = useWords(clientWords);
   const skewMs = useHub((hub) => hub.skewMs);
@@ -40,9 +46,10 @@ function ClientTable({ look }: { look: Look }) {
       <thead>
         <tr>
           <Th className="w-[180px]">{words.address}</Th>
-          <Th className={wide}>{words.token}</Th>
+          <Th className={cn("w-[130px]", wide)}>{words.token}</Th>
           <Th className="w-[130px] pl-[15px]!">{words.state}</Th>
-          <Th end className="w-[110px]">{words.topics}</Th>
+          <Th>{words.topics}</Th>
+          <Th end className="w-[70px]">{words.howMany}</Th>
           <Th end className={cn("w-[100px]", wide)}>{words.since}</Th>
           <Th end className="w-[90px]">{words.sentPerS}</Th>
           <Th end className="w-[110px]">{words.backlogKib}</Th>
@@ -55,6 +62,7 @@ function ClientTable({ look }: { look: Look }) {
             <Td className="font-semibold">{client.address}</Td>
             <Td className={cn(wide, !client.token && "text-muted")}>{client.token ?? words.anonymous}</Td>
             <Td className="pl-[15px]!">{client.is_slow ? <Badge tone="warn" icon={TriangleAlert}>{words.slow}</Badge> : <Badge tone="ok" icon={CircleCheck}>{words.keepsUp}</Badge>}</Td>
+            <Td title={topics(client, words.everything).join(", ")}>{topics(client, words.everything).join(", ")}</Td>
             <Td end>{count(client.subscriptions)}</Td>
             <Td end className={cn("text-muted", wide)}>{clock(look.atMs + skewMs - client.connected_ms)}</Td>
             <Td end>{rate(client.sent_per_s)}</Td>
@@ -80,7 +88,7 @@ export function Clients() {
     return before.current;
   });
   const all = look?.clients ?? [];
-  const shown = look && { ...look, clients: all.filter((client) => `${client.address} ${client.token ?? ""}`.includes(search)) };
+  const shown = look && { ...look, clients: all.filter((client) => `${client.address} ${client.token ?? ""} ${client.topics.join(" ")}`.includes(search)) };
   const slow = all.filter((client) => client.is_slow);
   return (
     <Shell page="clients" title={words.title}>

@@ -5,7 +5,7 @@ import type { Subscriber } from "@/api/types";
 import { looked } from "./rates";
 
 function client(address: string, over: Partial<Subscriber> = {}): Subscriber {
-  return { address, connected_ms: 1, idle_ms: 0, subscriptions: 1, delivered: 0, dropped: 0, waiting_bytes: 0, ...over };
+  return { address, connected_ms: 1, idle_ms: 0, subscriptions: 1, topics: ["rb"], delivered: 0, dropped: 0, waiting_bytes: 0, ...over };
 }
 
 test("rates are what was sent between two looks, and a newcomer has none yet", () => {

@@ -1,11 +1,13 @@
 "use client";
 
+import { X } from "lucide-react";
 import { useRouter, useSearchParams } from "next/navigation";
+import { useState } from "react";
 
 import { answer, api } from "@/api/client";
-import type { ContractItem, ContractState } from "@/api/types";
+import type { ContractState } from "@/api/types";
 import { Shell } from "@/components/shell/shell";
-import { Segmented } from "@/components/ui/field";
+import { Chip, Segmented } from "@/components/ui/field";
 import { Empty, Failed, Loading, Panel } from "@/components/ui/panel";
 import { Search } from "@/components/ui/search";
 import { count } from "@/format/number";
@@ -14,35 +16,29 @@ import { contractWords } from "@/words/contracts";
 import { useWords } from "@/words/words";
 
 import { ContractList } from "./list";
+import { WINDOW, windowOf } from "./window";
 
 const EVERY_MS = 1_000;
-/** Long lists are asked for less often. */
-const LONG = 2_000;
-const LONG_EVERY_MS = 5_000;
-/** Asked for at once. */
-const PAGE = 1_000;
-/** More than that nobody looks through; the search is the hub's. */
-const PAGES_MAX = 20;
 
 const STATES = ["all", "ticking", "silent", "missing", "closed"] as const;
 type Shown = (typeof STATES)[number];
 
-/** All pages of a list, one behind the other. */
-async function all(state: Shown, query: string) {
-  const items: ContractItem[] = [];
-  let after: string | undefined;
-  for (let page = 0; page < PAGES_MAX; page += 1) {
-    const filter = { ...(state === "all" ? {} : { state: state as ContractState }), ...(query ? { query } : {}), ...(after ? { after } : {}) };
-    const got = await answer(api.GET("/api/contracts", { params: { query: { ...filter, limit: PAGE } } }));
-    items.push(...got.items);
-    if (!got.next) return { items, coverage: got.coverage };
-    after = got.next;
-    if (page === PAGES_MAX - 1) return { items, coverage: got.coverage };
-  }
-  throw new Error("there is always a page");
+/** What is looked for, as it stands in the page's address. */
+interface Wanted {
+  q: string;
+  state: Shown;
+  exchange: string;
+  account: string;
 }
 
-type Coverage = Awaited<ReturnType<typeof all>>["coverage"];
+async function part(search: Wanted, offset: number) {
+  const { q, state, exchange, account } = search;
+  const filter = { ...(state !== "all" && { state: state as ContractState }), ...(q && { query: q }), ...(exchange && { exchange }), ...(account && { account }) };
+  const page = await answer(api.GET("/api/contracts", { params: { query: { ...filter, offset, limit: WINDOW } } }));
+  return { ...page, offset };
+}
+
+type Coverage = Awaited<ReturnType<typeof part>>["coverage"];
 
 function Bar({ name, n, of }: { name: string; n: number; of: number }) {
   const share = of === 0 ? 0 : Math.min(1, n / of);
@@ -86,35 +82,57 @@ function CoveragePanel({ coverage }: { coverage: Coverage }) {
   );
 }
 
+/** The part of the list that is in sight, and what it is a part of. */
+function useContracts(search: Wanted) {
+  const [first, setFirst] = useState(0);
+  const from = windowOf(first);
+  const asked = useAsked(`${JSON.stringify(search)} ${from}`, EVERY_MS, () => part(search, from));
+  return { ...asked, setFirst };
+}
+
 /** What is to tick, and what does. */
 export function Contracts() {
   const words = useWords(contractWords);
   const router = useRouter();
   const asked = useSearchParams();
-  const query = asked.get("q") ?? "";
-  const state: Shown = STATES.find((one) => one === asked.get("state")) ?? "all";
-  const show = (change: { q?: string; state?: Shown }) => {
-    const next = new URLSearchParams(Object.entries({ q: query, state, ...change }).filter(([, value]) => value !== "" && value !== "all"));
+  const search: Wanted = {
+    q: asked.get("q") ?? "",
+    state: STATES.find((one) => one === asked.get("state")) ?? "all",
+    exchange: asked.get("exchange") ?? "",
+    account: asked.get("account") ?? "",
+  };
+  const show = (change: Partial<Wanted>) => {
+    const next = new URLSearchParams(Object.entries({ ...search, ...change }).filter(([, value]) => value !== "" && value !== "all"));
     router.replace(next.size > 0 ? `/contracts?${next}` : "/contracts", { scroll: false });
   };
-  const { data, error } = useAsked(
-    `${state} ${query}`,
-    (got) => (got.items.length > LONG ? LONG_EVERY_MS : EVERY_MS),
-    () => all(state, query),
-  );
+  const { data, error, setFirst } = useContracts(search);
   return (
     <Shell page="contracts" title={words.title}>
       <div className="flex min-h-8 flex-wrap items-center gap-3">
         <span aria-hidden className="text-16 font-semibold">{words.title}</span>
-        <Search label={words.search} className="w-72" text={query} onChange={(q) => show({ q })} />
-        <Segmented label={words.state} value={state} options={STATES.map((value) => ({ value, label: words.states[value] }))} onChange={(to) => show({ state: to })} />
+        <Search label={words.search} className="w-72" text={search.q} onChange={(q) => show({ q })} />
+        <Segmented label={words.state} value={search.state} options={STATES.map((value) => ({ value, label: words.states[value] }))} onChange={(state) => show({ state })} />
+        {search.account && (
+          <Chip pressed onClick={() => show({ account: "" })}>
+            {words.ofAccount(search.account)}
+            <X className="size-3" aria-hidden />
+          </Chip>
+        )}
+        <div role="group" aria-label={words.exchange} className="ml-auto flex flex-wrap gap-1.5">
+          {data?.exchanges.map((of) => (
+            <Chip key={of.exchange} pressed={of.exchange === search.exchange} onClick={() => show({ exchange: of.exchange === search.exchange ? "" : of.exchange })}>
+              {of.exchange}
+              <span className={of.ticking < of.desired ? "text-warn-text" : "text-muted"}>{count(of.ticking)}</span>
+            </Chip>
+          ))}
+        </div>
       </div>
       {error !== null && <Failed title={words.failed}>{error.message}</Failed>}
       {data && <CoveragePanel coverage={data.coverage} />}
-      <Panel id="contracts" title={words.list} sub={data && words.shown(count(data.items.length))} className="min-h-72 flex-1">
+      <Panel id="contracts" title={words.list} sub={data && words.shown(count(data.total))} className="min-h-72 flex-1">
         {data === null && error === null && <Loading rows={8} label={words.loading} />}
-        {data?.items.length === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
-        {data !== null && data.items.length > 0 && <ContractList items={data.items} />}
+        {data?.total === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
+        {data !== null && data.total > 0 && <ContractList key={JSON.stringify(search)} part={data} onFirst={setFirst} />}
       </Panel>
     </Shell>
   );

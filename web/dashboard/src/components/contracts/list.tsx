@@ -12,6 +12,8 @@ import { seconds } from "@/format/time";
 import { contractWords } from "@/words/contracts";
 import { useWords } from "@/words/words";
 
+import { type Part, rowOf } from "./window";
+
 const ROW_PX = 32;
 /** A price that is older is dimmed while its contract is open. */
 const STALE_MS = 5_000;
@@ -23,7 +25,7 @@ const LOOKS: Record<ContractState, [Tone, LucideIcon]> = {
   closed: ["idle", Moon],
 };
 
-const COLUMNS = "grid grid-cols-[minmax(190px,1.4fr)_minmax(100px,0.8fr)_90px_70px_minmax(90px,1fr)_70px_90px_90px_80px] items-center gap-4 px-3 max-wide:min-w-[860px]";
+const COLUMNS = "grid grid-cols-[minmax(190px,1.4fr)_minmax(100px,0.8fr)_90px_70px_70px_minmax(90px,1fr)_70px_90px_90px_80px] items-center gap-4 px-3 max-wide:min-w-[940px]";
 
 function Row({ item }: { item: ContractItem }) {
   const words = useWords(contractWords);
@@ -45,6 +47,7 @@ function Row({ item }: { item: ContractItem }) {
       <span role="cell" className="pl-[7px]"><Badge tone={tone} icon={icon}>{words.states[item.state]}</Badge></span>
       <span role="cell" className={cn("text-right", dim)}>{price(item.last_price)}</span>
       <span role="cell" className={cn("text-right", dim)}>{seconds(age)}</span>
+      <span role="cell" className={cn("text-right", dim)}>{item.ticks_per_s == null ? DASH : item.ticks_per_s.toFixed(1)}</span>
       <span role="cell" className="truncate">{item.winner ?? DASH}</span>
       <span role="cell" className="text-right">{words.sourcesOf(item.sources.length, item.desired_by.length)}</span>
       <span role="cell" className="text-right">{count(item.forwarded)}</span>
@@ -54,23 +57,24 @@ function Row({ item }: { item: ContractItem }) {
   );
 }
 
-/** Twenty thousand rows, of which those in sight are drawn. */
-export function ContractList({ items }: { items: readonly ContractItem[] }) {
+/** Twenty thousand rows, of which those in sight are asked for and drawn. */
+export function ContractList({ part, onFirst }: { part: Part<ContractItem>; onFirst: (index: number) => void }) {
   const words = useWords(contractWords);
   const box = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- the compiler is not used
   const rows = useVirtualizer({
-    count: items.length,
+    count: part.total,
     getScrollElement: () => box.current,
     estimateSize: () => ROW_PX,
-    getItemKey: (index) => items[index]?.vt_symbol ?? index,
     overscan: 12,
+    onChange: (list) => onFirst(list.range?.startIndex ?? 0),
   });
   const heads: [string, boolean][] = [
     [words.contract, false],
     [words.state, false],
     [words.last, true],
     [words.age, true],
+    [words.perS, true],
     [words.winner, false],
     [words.sources, true],
     [words.published, true],
@@ -78,8 +82,8 @@ export function ContractList({ items }: { items: readonly ContractItem[] }) {
     [words.rejected, true],
   ];
   return (
-    <div ref={box} tabIndex={0} role="table" aria-label={words.list} aria-rowcount={items.length + 1} className="min-h-0 flex-1 overflow-auto">
-      <div role="rowgroup" className="sticky top-0 z-[1] bg-panel max-wide:min-w-[860px]">
+    <div ref={box} tabIndex={0} role="table" aria-label={words.list} aria-rowcount={part.total + 1} className="min-h-0 flex-1 overflow-auto">
+      <div role="rowgroup" className="sticky top-0 z-[1] bg-panel max-wide:min-w-[940px]">
         <div role="row" aria-rowindex={1} className={cn(COLUMNS, "h-[30px] border-b border-border-strong text-11 font-medium text-muted")}>
           {heads.map(([head, end]) => (
             <span key={head} role="columnheader" className={cn("truncate", end && "text-right", head === words.state && "pl-[7px]")}>{head}</span>
@@ -88,20 +92,18 @@ export function ContractList({ items }: { items: readonly ContractItem[] }) {
       </div>
       <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map((row) => {
-          const item = items[row.index];
+          const item = rowOf(part, row.index);
           return (
-            item && (
-              <div
-                key={row.key}
-                role="row"
-                aria-rowindex={row.index + 2}
-                data-contract={item.vt_symbol}
-                className={cn(COLUMNS, "absolute top-0 left-0 h-8 w-full border-b border-border hover:bg-raised")}
-                style={{ transform: `translateY(${row.start}px)` }}
-              >
-                <Row item={item} />
-              </div>
-            )
+            <div
+              key={row.key}
+              role="row"
+              aria-rowindex={row.index + 2}
+              data-contract={item?.vt_symbol}
+              className={cn(COLUMNS, "absolute top-0 left-0 h-8 w-full border-b border-border hover:bg-raised")}
+              style={{ transform: `translateY(${row.start}px)` }}
+            >
+              {item ? <Row item={item} /> : <span role="cell" className="h-3 w-28 rounded-s bg-raised" />}
+            </div>
           );
         })}
       </div>

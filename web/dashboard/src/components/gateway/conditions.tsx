@@ -1,6 +1,9 @@
 "use client";
 
+import { CircleAlert, CircleCheck, CircleMinus, type LucideIcon, TriangleAlert } from "lucide-react";
+
 import type { Gateway } from "@/api/types";
+import { Badge, type Tone } from "@/components/ui/badge";
 import { cn } from "@/components/ui/cn";
 import { Empty, Panel } from "@/components/ui/panel";
 import { Table, Td, Th } from "@/components/ui/table";
@@ -20,7 +23,7 @@ export function Conditions({ gateway }: { gateway: Gateway }) {
         <thead>
           <tr>
             <Th className="w-[130px]">{words.condition}</Th>
-            <Th className="w-[76px]">{words.status}</Th>
+            <Th className="w-[104px] pl-[15px]!">{words.status}</Th>
             <Th className="w-[130px]">{words.reason}</Th>
             <Th>{words.message}</Th>
             <Th end className="w-[124px]">{words.sinceHead}</Th>
@@ -29,11 +32,12 @@ export function Conditions({ gateway }: { gateway: Gateway }) {
         <tbody>
           {gateway.conditions.map((condition) => {
             const isWell = condition.status === (ILL.includes(condition.type) ? "False" : "True");
-            const look = condition.status === "Unknown" ? "text-muted" : isWell ? "text-ok-text" : ILL.includes(condition.type) ? "font-semibold text-bad-text" : "text-warn-text";
+            const isQuiet = condition.status === "Unknown" || (isWell && condition.status === "False");
+            const [tone, icon]: [Tone, LucideIcon] = isQuiet ? ["idle", CircleMinus] : isWell ? ["ok", CircleCheck] : ILL.includes(condition.type) ? ["bad", CircleAlert] : ["warn", TriangleAlert];
             return (
               <tr key={condition.type} data-condition={condition.type}>
                 <Td>{condition.type}</Td>
-                <Td className={look}>{condition.status}</Td>
+                <Td className="pl-[15px]!"><Badge tone={tone} icon={icon}>{condition.status}</Badge></Td>
                 <Td>{condition.reason}</Td>
                 <Td title={condition.message}>{condition.message}</Td>
                 <Td end className="text-muted">{condition.since_ms ? dayClock(condition.since_ms) : "—"}</Td>

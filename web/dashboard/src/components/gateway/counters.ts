@@ -32,3 +32,10 @@ export function bound(us: number): string {
   const ms = us / 1024;
   return ms < 1000 ? `${ms < 1 ? ms.toFixed(1) : Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;
 }
+
+/** Where a lag stands among the bars, in bars from the left: each bar is twice as far as the one before. */
+export function placeOf(shown: readonly Bar[], us: number | null | undefined): number | null {
+  const first = shown[0];
+  if (first === undefined || us == null || us <= 0) return null;
+  return Math.min(shown.length, Math.max(0, Math.log2(us / first.below_us) + 1));
+}

@@ -9,10 +9,11 @@ import { GatewayActions } from "@/components/gateways/actions";
 import { DesiredBadge, HealthBadge, ObservedBadge } from "@/components/gateways/badges";
 import { Shell } from "@/components/shell/shell";
 import { Tag } from "@/components/ui/badge";
-import { Empty, Failed, Loading, Panel } from "@/components/ui/panel";
+import { cn } from "@/components/ui/cn";
+import { Empty, Failed, Loading } from "@/components/ui/panel";
 import { Stat, Stats } from "@/components/ui/stat";
 import { asMs, count, percent, rate } from "@/format/number";
-import { span } from "@/format/time";
+import { seconds, span } from "@/format/time";
 import { useAsked } from "@/live/asked";
 import { judged } from "@/live/judged";
 import { useNow } from "@/live/now";
@@ -22,10 +23,13 @@ import { useWords } from "@/words/words";
 
 import { Conditions, Lives } from "./conditions";
 import type { Counters } from "./counters";
+import { Exchanges } from "./exchanges";
 import { Lag } from "./lag";
 import { GatewayLog } from "./log";
 
 const EVERY_MS = 2_000;
+/** A value that is older is dimmed. */
+const STALE_MS = 5_000;
 
 function Head({ gateway }: { gateway: Gateway }) {
   const { desired, observed, health } = judged(gateway);
@@ -46,44 +50,21 @@ function Numbers({ gateway, counters }: { gateway: Gateway; counters: Counters |
   const words = useWords(gatewayPageWords);
   const rates = useHub((hub) => hub.rates?.accounts[gateway.id]);
   const now = useNow();
+  const age = rates?.last_tick_age_ms ?? null;
   const raced = rates ? rates.forwarded + rates.duplicate : null;
   return (
     <Stats label={words.numbers}>
       <Stat label={words.ticksIn} unit={words.perS} context={gateway.started_at_ms ? words.since(span(now - gateway.started_at_ms)) : words.noProcess}>{rate(rates?.ticks_per_s)}</Stat>
       <Stat label={words.win} unit="%" context={words.winOf(count(raced))}>{percent(rates?.win_share)}</Stat>
       <Stat label={words.lag} unit={words.ms}>{`${asMs(rates?.lag_us_p50)} / ${asMs(rates?.lag_us_p99)}`}</Stat>
+      <Stat label={words.lastTick} unit={words.s} context={words.anyContract}>
+        <span className={cn(age !== null && age > STALE_MS && "text-stale")}>{seconds(age)}</span>
+      </Stat>
       <Stat label={words.published} context={words.received(count(rates?.received))}>{count(rates?.forwarded)}</Stat>
       <Stat label={words.late} context={words.lateHint}>{count(counters?.late ?? rates?.late)}</Stat>
       <Stat label={words.rejected} tone={(rates?.rejected ?? 0) > 0 ? "warn" : undefined}>{count(rates?.rejected)}</Stat>
       <Stat label={words.restarts}>{count(gateway.restarts)}</Stat>
     </Stats>
-  );
-}
-
-function ContractsPanel({ gateway }: { gateway: Gateway }) {
-  const words = useWords(gatewayPageWords);
-  const refused = Object.entries(gateway.refused ?? {});
-  return (
-    <Panel
-      id="gateway-contracts"
-      title={words.contracts}
-      sub={words.contractsSub(count(gateway.acknowledged ?? 0))}
-      end={<Link href="/contracts" prefetch={false} className="text-12 text-link hover:underline">{words.all}</Link>}
-    >
-      {(refused.length > 0 || (gateway.unanswered ?? 0) > 0) && (
-        <div className="p-3 text-12">
-          {(gateway.unanswered ?? 0) > 0 && <p className="text-warn-text">{words.unanswered(count(gateway.unanswered))}</p>}
-          {refused.length > 0 && <p className="text-warn-text">{words.refused(count(refused.length))}</p>}
-          <ul className="max-h-40 overflow-auto" tabIndex={refused.length > 6 ? 0 : undefined} aria-label={words.contracts}>
-            {refused.map(([symbol, why]) => (
-              <li key={symbol}>
-                <span className="font-semibold">{symbol}</span> <span className="text-muted">{why}</span>
-              </li>
-            ))}
-          </ul>
-        </div>
-      )}
-    </Panel>
   );
 }
 
@@ -117,7 +98,7 @@ export function GatewayPage() {
             <div className="flex min-w-0 flex-col gap-3">
               <Lives gateway={gateway} />
               <Lag counters={counters} />
-              <ContractsPanel gateway={gateway} />
+              <Exchanges gateway={gateway} />
             </div>
           </div>
         </>

@@ -4,11 +4,46 @@ import Link from "next/link";
 import type { RejectedTick } from "@/api/types";
 import { Button, IconButton } from "@/components/ui/button";
 import { Empty, Panel } from "@/components/ui/panel";
+import { DASH } from "@/format/number";
 import { clockMs, day } from "@/format/time";
 import { quarantineWords } from "@/words/quarantine";
 import { useWords } from "@/words/words";
 
 import { flat } from "./counts";
+
+/** The published tick that it was compared with, beside its own values. */
+function Compared({ last, raw }: { last: NonNullable<RejectedTick["last"]>; raw: Record<string, unknown> }) {
+  const words = useWords(quarantineWords);
+  const rows: [string, string, unknown][] = [
+    [words.exchangeTime, `${day(last.exchange_time_ms)} ${clockMs(last.exchange_time_ms)}`, `${raw["update_time"]}.${String(raw["update_ms"]).padStart(3, "0")}`],
+    ["trading_day", String(last.trading_day), raw["trading_day"]],
+    ["volume", String(last.volume), raw["volume"]],
+    ["turnover", String(last.turnover ?? DASH), raw["turnover"]],
+    ["last_price", String(last.last_price ?? DASH), raw["last_price"]],
+  ];
+  return (
+    <div className="border-b border-border p-3">
+      <table aria-label={words.compared} className="w-full border-collapse text-12">
+        <thead>
+          <tr className="text-11 text-muted">
+            <th scope="col" className="text-left font-medium">{words.field}</th>
+            <th scope="col" className="text-right font-medium">{words.publishedBefore}</th>
+            <th scope="col" className="text-right font-medium">{words.thisTick}</th>
+          </tr>
+        </thead>
+        <tbody className="font-mono">
+          {rows.map(([name, before, own]) => (
+            <tr key={name} data-compared={name}>
+              <th scope="row" className="text-left font-normal text-muted">{name}</th>
+              <td className="text-right">{before}</td>
+              <td className="text-right">{own == null ? DASH : String(own)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
 
 /** What the vendor wrote, beside why it was not believed. */
 export function TickPanel({ tick, newer, older }: { tick: RejectedTick | null; newer: (() => void) | undefined; older: (() => void) | undefined }) {
@@ -53,6 +88,7 @@ export function TickPanel({ tick, newer, older }: { tick: RejectedTick | null; n
           </p>
         )}
       </div>
+      {tick.last && <Compared last={tick.last} raw={tick.raw as Record<string, unknown>} />}
       <h3 className="px-3 pt-3 text-12 font-semibold">{words.raw}</h3>
       <dl tabIndex={0} aria-label={words.raw} className="m-3 min-h-0 overflow-auto rounded-m border border-edge bg-inset px-3 py-2 font-mono text-12 leading-[18px]">
         {raw.map(([name, value]) => (

@@ -5,7 +5,9 @@ import Link from "next/link";
 
 import { cn } from "@/components/ui/cn";
 import { count } from "@/format/number";
+import { span } from "@/format/time";
 import { useLink } from "@/live/link";
+import { useNow } from "@/live/now";
 import { useHub } from "@/live/store";
 import { shellWords } from "@/words/shell";
 import { useWords } from "@/words/words";
@@ -62,6 +64,14 @@ export function Sidebar({ page }: { page: Page | null }) {
   );
 }
 
+/** For how long the hub is up, by its own clock. */
+function Up() {
+  const words = useWords(shellWords);
+  const epoch = useHub((hub) => hub.hub?.epoch);
+  const now = useNow();
+  return epoch ? <span className="block max-wide:hidden">{words.up(span(now - Number(epoch) / 1e6))}</span> : null;
+}
+
 function Foot() {
   const words = useWords(shellWords);
   const link = useLink((of) => of.state.is);
@@ -75,6 +85,7 @@ function Foot() {
         <span className="max-wide:sr-only">{word}</span>
       </div>
       <span className="max-wide:hidden">{words.revision(count(revision))}</span>
+      <Up />
     </div>
   );
 }

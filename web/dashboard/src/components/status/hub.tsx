@@ -14,6 +14,9 @@ import { useWords } from "@/words/words";
 
 import { ReportButton } from "./report-card";
 
+/** As of then the hub says so every day. */
+const CALENDAR_DAYS_FEW = 30;
+
 type Words = (typeof statusWords)["en"];
 
 function Pair({ name, children }: { name: string; children: ReactNode }) {
@@ -44,11 +47,22 @@ function settings(hub: HubState, words: Words): [Tone, LucideIcon, string] {
   return ["ok", CircleCheck, words.inForce];
 }
 
+/** How long the calendar's holidays are known. */
+function calendar(hub: HubState, words: Words): ReactNode {
+  if (hub.sections.always_open) return words.calendarAlways;
+  const days = hub.sections.calendar_days_left ?? null;
+  if (days === null) return DASH;
+  if (days < 0) return <Badge tone="bad" icon={CircleAlert}>{words.calendarEnded}</Badge>;
+  return days <= CALENDAR_DAYS_FEW ? <Badge tone="warn" icon={TriangleAlert}>{words.calendarLeft(days)}</Badge> : words.calendarLeft(days);
+}
+
 /** What else the hub is at. */
 export function HubPanel() {
   const words = useWords(statusWords);
   const hub = useHub((of) => of.hub);
   const clients = useHub((of) => of.rates?.hub.subscribers);
+  const open = useHub((of) => of.rates?.hub.alerts_open ?? null);
+  const waiting = useHub((of) => of.rates?.hub.alerts_waiting ?? 0);
   const rejected = useHub((of) => (of.rates ? Object.values(of.rates.accounts).reduce((sum, account) => sum + account.rejected, 0) : null));
   if (hub === null) return null;
   const [dbTone, dbIcon, dbWord] = database(hub, words);
@@ -63,6 +77,9 @@ export function HubPanel() {
           <Pair name={words.rejected}>
             <Link href="/quarantine" prefetch={false} className="text-link hover:underline">{count(rejected)}</Link>
           </Pair>
+          <Pair name={words.alerts}>
+            {waiting > 0 ? <Badge tone="warn" icon={TriangleAlert}>{words.alertsWait(count(waiting))}</Badge> : words.alertsOpen(count(open))}
+          </Pair>
         </dl>
         <dl className="grid grid-cols-[1fr_auto] gap-x-3">
           <Pair name={words.database}>
@@ -75,6 +92,7 @@ export function HubPanel() {
               <Badge tone={setTone} icon={setIcon}>{setWord}</Badge>
             </span>
           </Pair>
+          <Pair name={words.calendar}>{calendar(hub, words)}</Pair>
         </dl>
       </div>
     </Panel>
