@@ -111,3 +111,21 @@ def test_a_token_made_by_the_guides_lines_is_what_the_settings_take(tmp_path: Pa
     token = (tmp_path / "desk-7.token").read_bytes()
     assert len(token) == 48 and token.isalnum()
     assert done.stdout.split()[0] == hashlib.sha256(token).hexdigest()
+
+
+def test_the_crons_words_and_variables_are_those_of_the_script() -> None:
+    script = (REPOSITORY / "cron/reconcile").read_text()
+    section = DOCUMENT.split("\n## Cron\n", 1)[1].split("\n## ", 1)[0]
+    verbs = set(re.findall(r"^mdhub-reconcile (\w+)", section, flags=re.MULTILINE))
+    assert verbs == set(re.findall(r"^    (\w+)\)", script, flags=re.MULTILINE)) - {"run"}
+    told = set(re.findall(r"\b([A-Z]{4,}(?:_[A-Z]+)*)(?==|`)", section))
+    assert told >= {"START", "STOP", "RESTART", "RUNNING", "MDHUB", "MAIL_TO"}
+    assert told <= set(re.findall(r"^([A-Z_]+)=", script, flags=re.MULTILINE)), told
+    for words, line in [
+        ("20 minutes before", "AHEAD_MIN=20"),
+        ("15 minutes after", "AFTER_MIN=15"),
+        ("for three minutes", "UNREADY_MIN=3"),
+        ("once an hour", "MAIL_EVERY_MIN=60"),
+        ("/var/log/mdhub-cron.log", "LOG_FILE=/var/log/mdhub-cron.log"),
+    ]:
+        assert words in section and f"\n{line}\n" in script, (words, line)
