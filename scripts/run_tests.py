@@ -324,14 +324,18 @@ def main() -> int:
     disasters, databases, chaos = files("test_disasters*.py"), files("test_databases*.py"), files("test_chaos*.py")
     runtime = [path for name in ("runtime", "sieve", "alerts", "spread") for path in files(f"test_{name}*.py")]
     api = files("test_api*.py")
-    apart = disasters + databases + runtime + chaos + api
+    cron = files("test_cron*.py")
+    # What people build upon it: examples, vnpy's desks, and the programs that documents show.
+    clients = [path for name in ("docs", "bars", "vnpy") for path in files(f"test_{name}*.py")]
+    apart = disasters + databases + runtime + chaos + api + cron + clients
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in (*apart, "tests/e2e/dashboard"))]
     runs = [build, unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
-    chosen |= {"e2e-chaos": chaos, "e2e-api": api}
+    chosen |= {"e2e-chaos": chaos, "e2e-api": api, "e2e-clients": clients}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items() if name != "e2e-databases"]
-    # Both wait most of the time, for a browser and for servers: side by side they take half as long.
-    runs += [(partial(dashboard, has_venv), partial(end_to_end, "e2e-databases", databases, has_venv))]
+    # These wait most of the time, for a browser, servers and the next minute: side by side they take a third as long.
+    waiting = [partial(end_to_end, name, paths, has_venv) for name, paths in (("e2e-databases", databases), ("e2e-cron", cron))]
+    runs += [(partial(dashboard, has_venv), *waiting)]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
     for run in runs:
