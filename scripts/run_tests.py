@@ -293,6 +293,17 @@ def dashboard(has_venv: bool) -> Suite:
     return Suite(suite.name, suite.counts + browsed.counts, suite.seconds + browsed.seconds)
 
 
+def prepare_vnpy() -> Suite:
+    """The environment of vnpy's gateways, with which its desks are tested; without it those tests say so by name."""
+    suite = Suite("prepare-vnpy")
+    if shutil.which("g++") is None:
+        print("skipped: prepare-vnpy: g++ is not installed; get it with: sudo apt-get install -y g++", flush=True)
+        suite.counts += Counts(skipped=1)
+    elif suite.run(["gateways/vnpy/install"])[0] != 0:
+        suite.cannot("the environment of vnpy's gateways could not be made")
+    return suite
+
+
 def prepare_venv() -> bool:
     """Makes the virtual environment that the pinned requirements describe, unless it is there."""
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
@@ -331,11 +342,12 @@ def main() -> int:
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in (*apart, "tests/e2e/dashboard"))]
     runs = [build, unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
     chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
-    chosen |= {"e2e-chaos": chaos, "e2e-api": api, "e2e-clients": clients}
+    chosen |= {"e2e-chaos": chaos, "e2e-api": api}
     runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items() if name != "e2e-databases"]
     # These wait most of the time, for a browser, servers and the next minute: side by side they take a third as long.
     waiting = [partial(end_to_end, name, paths, has_venv) for name, paths in (("e2e-databases", databases), ("e2e-cron", cron))]
-    runs += [(partial(dashboard, has_venv), *waiting)]
+    runs += [(partial(dashboard, has_venv), *waiting, prepare_vnpy)]
+    runs += [partial(end_to_end, "e2e-clients", clients, has_venv)]
     # Whole trading days take their time: a suite of their own.
     runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
     for run in runs:
