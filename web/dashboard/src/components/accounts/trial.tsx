@@ -7,6 +7,7 @@ import type { Problem } from "@/api/client";
 import { Button } from "@/components/ui/button";
 import { cn } from "@/components/ui/cn";
 import { accountWords } from "@/words/accounts";
+import { useSaid } from "@/words/hub/said";
 import { useWords } from "@/words/words";
 
 export interface TrialStep {
@@ -43,6 +44,7 @@ const LOOKS = { ok: [CircleCheck, "text-ok"], warn: [TriangleAlert, "text-warn"]
 /** A real login, step by step, before anything is saved. */
 export function Trial({ body }: { body: () => object }) {
   const words = useWords(accountWords);
+  const said = useSaid();
   const [steps, setSteps] = useState<TrialStep[] | null>(null);
   const [isRunning, setRunning] = useState(false);
   const [error, setError] = useState<string | null>(null);
@@ -79,7 +81,7 @@ export function Trial({ body }: { body: () => object }) {
               <li key={index} data-step={step.step} data-outcome={step.outcome} className={cn("grid min-h-[30px] grid-cols-[18px_96px_minmax(0,1fr)_auto] items-center gap-2 border-b border-border py-1 last:border-b-0", step.step === "result" && "font-semibold")}>
                 <Icon className={cn("size-[15px]", colour)} aria-hidden />
                 <span>{words.steps[step.step as keyof typeof words.steps] ?? step.step}</span>
-                <span className="text-12 break-words text-muted">{step.message}</span>
+                <span className="text-12 break-words text-muted">{said(step.message)}</span>
                 <span className="text-12 text-muted">{step.at_ms} ms</span>
               </li>
             );

@@ -10,6 +10,7 @@ import { Table, Td, Th } from "@/components/ui/table";
 import { clockMs, dayClock, span } from "@/format/time";
 import { useNow } from "@/live/now";
 import { gatewayPageWords } from "@/words/gateway";
+import { useSaid } from "@/words/hub/said";
 import { useWords } from "@/words/words";
 
 /** Conditions that are well when they are not so. */
@@ -17,6 +18,7 @@ const ILL = ["Blocked", "CrashLoop", "Stuck"];
 
 export function Conditions({ gateway }: { gateway: Gateway }) {
   const words = useWords(gatewayPageWords);
+  const said = useSaid();
   return (
     <Panel id="conditions" title={words.conditions} sub={words.conditionsSub}>
       <Table className="[&_tbody_tr:last-child_td]:border-b-0">
@@ -39,7 +41,7 @@ export function Conditions({ gateway }: { gateway: Gateway }) {
                 <Td>{condition.type}</Td>
                 <Td className="pl-[15px]!"><Badge tone={tone} icon={icon}>{condition.status}</Badge></Td>
                 <Td>{condition.reason}</Td>
-                <Td title={condition.message}>{condition.message}</Td>
+                <Td title={condition.message}>{said(condition.message)}</Td>
                 <Td end className="text-muted">{condition.since_ms ? dayClock(condition.since_ms) : "—"}</Td>
               </tr>
             );

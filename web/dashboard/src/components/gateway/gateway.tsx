@@ -19,6 +19,7 @@ import { judged } from "@/live/judged";
 import { useNow } from "@/live/now";
 import { useHub } from "@/live/store";
 import { gatewayPageWords } from "@/words/gateway";
+import { useSaid } from "@/words/hub/said";
 import { useWords } from "@/words/words";
 
 import { Conditions, Lives } from "./conditions";
@@ -32,6 +33,7 @@ const EVERY_MS = 2_000;
 const STALE_MS = 5_000;
 
 function Head({ gateway }: { gateway: Gateway }) {
+  const said = useSaid();
   const { desired, observed, health } = judged(gateway);
   return (
     <div className="flex min-h-8 flex-wrap items-center gap-x-5 gap-y-2">
@@ -40,7 +42,7 @@ function Head({ gateway }: { gateway: Gateway }) {
       <DesiredBadge of={desired} />
       <ObservedBadge of={observed} />
       <HealthBadge of={health} />
-      <span className="min-w-0 flex-1 truncate" title={gateway.why}>{gateway.why}</span>
+      <span className="min-w-0 flex-1 truncate" title={gateway.why}>{said(gateway.why)}</span>
       <GatewayActions id={gateway.id} />
     </div>
   );

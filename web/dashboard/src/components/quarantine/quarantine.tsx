@@ -13,6 +13,7 @@ import { rowLook, Table, Td, Th } from "@/components/ui/table";
 import { count } from "@/format/number";
 import { clockMs } from "@/format/time";
 import { useAsked } from "@/live/asked";
+import { useSaid } from "@/words/hub/said";
 import { quarantineWords } from "@/words/quarantine";
 import { useWords } from "@/words/words";
 
@@ -34,6 +35,7 @@ interface Filter {
 
 function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen: string; onChoose: (tick: RejectedTick) => void }) {
   const words = useWords(quarantineWords);
+  const said = useSaid();
   return (
     <div className="min-h-0 flex-1 overflow-auto">
       <Table>
@@ -55,7 +57,7 @@ function TickTable({ ticks, chosen, onChoose }: { ticks: RejectedTick[]; chosen:
               <Td>{tick.vt_symbol ?? "—"}</Td>
               <Td>{tick.source ?? "—"}</Td>
               <Td className="font-mono text-12">{tick.rule}</Td>
-              <Td title={tick.reason}>{tick.reason}</Td>
+              <Td title={tick.reason}>{said(tick.reason)}</Td>
             </tr>
           ))}
         </tbody>

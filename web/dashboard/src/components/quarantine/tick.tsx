@@ -6,6 +6,7 @@ import { Button, IconButton } from "@/components/ui/button";
 import { Empty, Panel } from "@/components/ui/panel";
 import { DASH } from "@/format/number";
 import { clockMs, day } from "@/format/time";
+import { useSaid } from "@/words/hub/said";
 import { quarantineWords } from "@/words/quarantine";
 import { useWords } from "@/words/words";
 
@@ -48,6 +49,7 @@ function Compared({ last, raw }: { last: NonNullable<RejectedTick["last"]>; raw:
 /** What the vendor wrote, beside why it was not believed. */
 export function TickPanel({ tick, newer, older }: { tick: RejectedTick | null; newer: (() => void) | undefined; older: (() => void) | undefined }) {
   const words = useWords(quarantineWords);
+  const said = useSaid();
   if (tick === null) {
     return (
       <Panel id="tick" title={words.raw}>
@@ -80,7 +82,7 @@ export function TickPanel({ tick, newer, older }: { tick: RejectedTick | null; n
     >
       <div className="border-b border-border p-3">
         <p className="font-mono text-12 font-semibold">{tick.rule}</p>
-        <p className="mt-1">{tick.reason}</p>
+        <p className="mt-1">{said(tick.reason)}</p>
         {tick.source && (
           <p className="mt-2 flex gap-4 text-12">
             <Link href={`/gateway?id=${encodeURIComponent(tick.source)}`} prefetch={false} className="text-link hover:underline">{words.gateway}</Link>

@@ -7,6 +7,7 @@ import { Button } from "@/components/ui/button";
 import { clock, span } from "@/format/time";
 import { useLink } from "@/live/link";
 import { useHub } from "@/live/store";
+import { useSaid } from "@/words/hub/said";
 import { shellWords } from "@/words/shell";
 import { useWords } from "@/words/words";
 
@@ -16,6 +17,7 @@ const TOLD = 3;
 /** After the link was lost and has come back: for how long, and what happened meanwhile. */
 export function Missed() {
   const words = useWords(shellWords);
+  const said = useSaid();
   const [told, setTold] = useState<{ events: HubEvent[]; forMs: number } | null>(null);
   useEffect(
     () =>
@@ -35,7 +37,7 @@ export function Missed() {
         <ul className="text-12 text-muted">
           {told.events.slice(0, TOLD).map((event, index) => (
             <li key={index} className="truncate">
-              {clock(event.at_ms)} {event.account} {event.message}
+              {clock(event.at_ms)} {event.account} {said(event.message)}
             </li>
           ))}
         </ul>

@@ -11,6 +11,7 @@ import { useNow } from "@/live/now";
 import { overall, type OverallState, type Reason } from "@/live/overall";
 import type { Section } from "@/live/state";
 import { useHub } from "@/live/store";
+import { useSaid } from "@/words/hub/said";
 import { shellWords } from "@/words/shell";
 import { useWords } from "@/words/words";
 
@@ -28,7 +29,7 @@ const LOOKS: Record<OverallState | "lost", { icon: LucideIcon; box: string; word
   lost: { icon: CircleSlash, box: "bg-bad-soft shadow-[inset_3px_0_0_var(--bad)] [&>svg]:text-bad-text", word: "text-bad-text", why: "" },
 };
 
-function say(reason: Reason, words: Words): string {
+function say(reason: Reason, words: Words, said: (sentence: string) => string): string {
   switch (reason.why) {
     case "waiting":
       return words.waitingWhy;
@@ -41,7 +42,7 @@ function say(reason: Reason, words: Words): string {
       return reason.detail ? `${text}: ${reason.detail}` : text;
     }
     case "sick":
-      return words.sick(reason.id, reason.message) + (reason.more > 0 ? words.andMore(reason.more) : "");
+      return words.sick(reason.id, said(reason.message)) + (reason.more > 0 ? words.andMore(reason.more) : "");
     default:
       return words[reason.why];
   }
@@ -50,13 +51,14 @@ function say(reason: Reason, words: Words): string {
 /** The hub in one word. What changes here is announced; nothing else is. */
 function OverallBox() {
   const words = useWords(shellWords);
+  const said = useSaid();
   const gateways = useHub((hub) => hub.gateways);
   const hub = useHub((of) => of.hub);
   const link = useLink((of) => of.state);
   const whole = useMemo(() => overall(Object.values(gateways), hub), [gateways, hub]);
   const look = LOOKS[link.is === "lost" ? "lost" : whole.state];
   const Icon = look.icon;
-  const why = link.is === "lost" ? <LostWhy sinceMs={link.sinceMs} retryAtMs={link.retryAtMs} /> : say(whole.reason, words);
+  const why = link.is === "lost" ? <LostWhy sinceMs={link.sinceMs} retryAtMs={link.retryAtMs} /> : say(whole.reason, words, said);
   return (
     <div className={cn("flex min-w-0 flex-1 items-center gap-3 px-4", look.box)}>
       <Icon className="size-[22px] shrink-0" aria-hidden />

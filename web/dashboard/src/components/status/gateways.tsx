@@ -17,6 +17,7 @@ import { useNow } from "@/live/now";
 import { isDesired, isWell } from "@/live/overall";
 import type { Rates } from "@/live/state";
 import { useHub } from "@/live/store";
+import { useSaid } from "@/words/hub/said";
 import { statusWords } from "@/words/status";
 import { useWords } from "@/words/words";
 
@@ -38,10 +39,11 @@ export function logsHref(gateway: Gateway): string {
 
 function Why({ gateway, isSick }: { gateway: Gateway; isSick: boolean }) {
   const words = useWords(statusWords);
-  if (!isSick) return <span title={gateway.why}>{gateway.why}</span>;
+  const said = useSaid();
+  if (!isSick) return <span title={gateway.why}>{said(gateway.why)}</span>;
   return (
     <Link href={logsHref(gateway)} prefetch={false} className="text-link hover:underline" title={words.logsOf(gateway.id)}>
-      {gateway.why}
+      {said(gateway.why)}
     </Link>
   );
 }

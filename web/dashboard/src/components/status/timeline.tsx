@@ -9,6 +9,7 @@ import { Select } from "@/components/ui/field";
 import { Empty, Panel } from "@/components/ui/panel";
 import { clockMs, day, dayClock } from "@/format/time";
 import { useHub } from "@/live/store";
+import { useSaid } from "@/words/hub/said";
 import { statusWords } from "@/words/status";
 import { useWords } from "@/words/words";
 
@@ -35,6 +36,7 @@ function sign(event: HubEvent): [LucideIcon, string] {
 
 function Line({ event, today }: { event: HubEvent; today: string }) {
   const words = useWords(statusWords);
+  const said = useSaid();
   const [Icon, colour] = sign(event);
   return (
     <li className="grid h-8 grid-cols-[104px_18px_112px_minmax(0,1fr)_auto] items-center gap-2 border-b border-border px-3 last:border-b-0">
@@ -44,7 +46,7 @@ function Line({ event, today }: { event: HubEvent; today: string }) {
       <Icon className={cn("size-3.5", colour)} aria-hidden />
       <span className="truncate font-medium">{event.account ?? words.hub}</span>
       <span className="truncate" title={`${event.reason}: ${event.message}`}>
-        {event.message}
+        {said(event.message)}
       </span>
       <span className="text-12 text-muted">{event.actor === "hub" ? "" : event.actor}</span>
     </li>
