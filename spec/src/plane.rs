@@ -271,7 +271,7 @@ pub struct PeerStatus {
     pub idle_ms: u64,
     /// Different prefixes that it subscribed.
     pub subscriptions: usize,
-    /// Some of them, [`TOPICS_TOLD`] at most, sorted; bytes that are no UTF-8 are shown as U+FFFD.
+    /// Some, [`TOPICS_TOLD`] at most and fewer where peers are many, sorted; bytes that are no UTF-8 are shown as U+FFFD.
     pub topics: Vec<String>,
     /// Ticks put into its buffer, snapshots included.
     pub delivered: u64,

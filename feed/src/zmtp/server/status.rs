@@ -12,6 +12,9 @@ use crate::zmtp::topics::TopicId;
 /// Longest subscription that may be the name of a contract.
 const NAME_BYTES_MAX: usize = 96;
 
+/// So many topics are told in one answer, of all peers together: those of a thousand peers would hold up ticks.
+const TOPICS_AT_ONCE: usize = 640;
+
 /// A connection; no later one is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerRef {
@@ -47,6 +50,11 @@ impl Named {
     }
 }
 
+/// So many topics of each peer are told where there are so many peers.
+fn topics_of_each(peers: usize) -> usize {
+    TOPICS_TOLD.min(TOPICS_AT_ONCE / peers.max(1))
+}
+
 impl Server {
     /// From now on this says who may subscribe. Who came in by what is no longer there is cut.
     pub fn set_access(&mut self, access: Access) {
@@ -63,6 +71,7 @@ impl Server {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
         let open = self.peers.indices().filter_map(|index| Some((index, self.peers.get(index)?)));
+        let each = topics_of_each(self.peers.len());
         open.filter(|(_, peer)| peer.session.is_open())
             .map(|(index, peer)| PeerStatus {
                 address: peer.address,
@@ -70,7 +79,7 @@ impl Server {
                 connected_ms: self.now.ms_since(peer.accepted_at),
                 idle_ms: self.now.ms_since(peer.heard_at.max(peer.took_at)),
                 subscriptions: self.subscriptions.of_peer(index),
-                topics: self.topics_of(index),
+                topics: self.topics_of(index, each),
                 delivered: peer.delivered,
                 dropped: peer.dropped,
                 waiting_bytes: peer.out.len(),
@@ -79,8 +88,8 @@ impl Server {
     }
 
     /// Some of them, since sorting thousands would hold up ticks.
-    fn topics_of(&self, index: u32) -> Vec<String> {
-        let some = self.subscriptions.some_of(index, TOPICS_TOLD);
+    fn topics_of(&self, index: u32, limit: usize) -> Vec<String> {
+        let some = self.subscriptions.some_of(index, limit);
         let mut topics: Vec<String> = some.map(|prefix| String::from_utf8_lossy(prefix).into_owned()).collect();
         topics.sort();
         topics
@@ -133,5 +142,16 @@ impl Server {
     pub fn around(&self, name: &str, reach: usize) -> Vec<&str> {
         let names = self.topics.around(name.as_bytes(), reach).filter(|name| !name.starts_with(NEWS));
         names.filter_map(|name| str::from_utf8(name).ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_peers_there_are_few_topics_are_told_at_once() {
+        assert_eq!([0, 1, 40, 41, 200, 640, 641].map(topics_of_each), [16, 16, 16, 15, 3, 1, 0]);
+        assert!((1..=10_000).all(|peers| peers * topics_of_each(peers) <= TOPICS_AT_ONCE));
     }
 }
