@@ -4,7 +4,7 @@ import type { Gateway, HubEvent } from "@/api/types";
 
 import { History, POINT_MS, POINTS } from "./history";
 import { judged, ordered } from "./judged";
-import { overall } from "./overall";
+import { isClosed, overall } from "./overall";
 import { pause } from "./socket";
 import { after, EVENTS_KEPT, type HubPicture, type HubState, NOTHING, type Rates } from "./state";
 
@@ -26,6 +26,12 @@ function rates(at_ms: number, ticks_per_s: number): Rates {
 function event(at_ms: number): HubEvent {
   return { at_ms, actor: "hub", reason: "Failover", message: "m" } as HubEvent;
 }
+
+test("an exchange may be closed while another is open", () => {
+  const item = (exchange: string, phase: "open" | "closed") => ({ exchange, phase, products: [], until_ms: null });
+  const hub = { ...HUB, sections: { always_open: false, items: [item("SHFE", "closed"), item("SHFE", "open"), item("DCE", "closed")] } };
+  expect([isClosed(hub), isClosed(hub, "SHFE"), isClosed(hub, "DCE"), isClosed(HUB, "DCE")]).toEqual([false, false, true, false]);
+});
 
 test("a snapshot replaces everything, and events follow it one by one", () => {
   const state = { gateways: [gateway("a"), gateway("b")], hub: HUB, rates: null, events: [event(1)] };

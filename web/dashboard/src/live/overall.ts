@@ -27,10 +27,11 @@ export function isWell(gateway: Gateway): boolean {
   return gateway.phase === "Healthy";
 }
 
-/** Whether no market of the hub is open. */
-export function isClosed(hub: HubState): boolean {
+/** Whether no market of the hub is open, or none of one exchange. */
+export function isClosed(hub: HubState, exchange?: string): boolean {
   const { always_open, items } = hub.sections;
-  return !always_open && (items ?? []).every((item) => item.phase !== "open" && item.phase !== "auction");
+  const asked = (items ?? []).filter((item) => exchange === undefined || item.exchange === exchange);
+  return !always_open && asked.every((item) => item.phase !== "open" && item.phase !== "auction");
 }
 
 /** What whoever looks must know first. */

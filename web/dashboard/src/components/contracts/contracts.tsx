@@ -16,7 +16,7 @@ import { contractWords } from "@/words/contracts";
 import { useWords } from "@/words/words";
 
 import { ContractList } from "./list";
-import { WINDOW, windowOf } from "./window";
+import { choices, shownOf, WINDOW, windowOf } from "./window";
 
 const EVERY_MS = 1_000;
 
@@ -35,7 +35,7 @@ async function part(search: Wanted, offset: number) {
   const { q, state, exchange, account } = search;
   const filter = { ...(state !== "all" && { state: state as ContractState }), ...(q && { query: q }), ...(exchange && { exchange }), ...(account && { account }) };
   const page = await answer(api.GET("/api/contracts", { params: { query: { ...filter, offset, limit: WINDOW } } }));
-  return { ...page, offset };
+  return { ...page, offset, of: JSON.stringify(search) };
 }
 
 type Coverage = Awaited<ReturnType<typeof part>>["coverage"];
@@ -84,10 +84,12 @@ function CoveragePanel({ coverage }: { coverage: Coverage }) {
 
 /** The part of the list that is in sight, and what it is a part of. */
 function useContracts(search: Wanted) {
-  const [first, setFirst] = useState(0);
-  const from = windowOf(first);
-  const asked = useAsked(`${JSON.stringify(search)} ${from}`, EVERY_MS, () => part(search, from));
-  return { ...asked, setFirst };
+  const key = JSON.stringify(search);
+  const [top, setTop] = useState({ of: key, first: 0 });
+  // Another search begins at its top, wherever the list of the one before stands.
+  const from = windowOf(top.of === key ? top.first : 0);
+  const { data, error } = useAsked(`${key} ${from}`, EVERY_MS, () => part(search, from));
+  return { data, error, key, setTop };
 }
 
 /** What is to tick, and what does. */
@@ -105,7 +107,8 @@ export function Contracts() {
     const next = new URLSearchParams(Object.entries({ ...search, ...change }).filter(([, value]) => value !== "" && value !== "all"));
     router.replace(next.size > 0 ? `/contracts?${next}` : "/contracts", { scroll: false });
   };
-  const { data, error, setFirst } = useContracts(search);
+  const { data, error, key, setTop } = useContracts(search);
+  const list = shownOf(data, key, error !== null);
   return (
     <Shell page="contracts" title={words.title}>
       <div className="flex min-h-8 flex-wrap items-center gap-3">
@@ -119,20 +122,20 @@ export function Contracts() {
           </Chip>
         )}
         <div role="group" aria-label={words.exchange} className="ml-auto flex flex-wrap gap-1.5">
-          {data?.exchanges.map((of) => (
+          {choices(data?.exchanges ?? [], search.exchange).map((of) => (
             <Chip key={of.exchange} pressed={of.exchange === search.exchange} onClick={() => show({ exchange: of.exchange === search.exchange ? "" : of.exchange })}>
               {of.exchange}
-              <span className={of.ticking < of.desired ? "text-warn-text" : "text-muted"}>{count(of.ticking)}</span>
+              <span className="text-muted">{count(of.desired)}</span>
             </Chip>
           ))}
         </div>
       </div>
       {error !== null && <Failed title={words.failed}>{error.message}</Failed>}
       {data && <CoveragePanel coverage={data.coverage} />}
-      <Panel id="contracts" title={words.list} sub={data && words.shown(count(data.total))} className="min-h-72 flex-1">
+      <Panel id="contracts" title={words.list} sub={list && words.shown(count(list.total))} className="min-h-72 flex-1">
         {data === null && error === null && <Loading rows={8} label={words.loading} />}
-        {data?.total === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
-        {data !== null && data.total > 0 && <ContractList key={JSON.stringify(search)} part={data} onFirst={setFirst} />}
+        {list?.total === 0 && <Empty title={words.none}>{words.noneHint}</Empty>}
+        {list !== null && list.total > 0 && <ContractList key={list.of} part={list} isOld={list.of !== key} onFirst={(first) => setTop({ of: list.of, first })} />}
       </Panel>
     </Shell>
   );

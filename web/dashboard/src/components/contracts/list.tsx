@@ -57,8 +57,8 @@ function Row({ item }: { item: ContractItem }) {
   );
 }
 
-/** Twenty thousand rows, of which those in sight are asked for and drawn. */
-export function ContractList({ part, onFirst }: { part: Part<ContractItem>; onFirst: (index: number) => void }) {
+/** Twenty thousand rows, of which those in sight are asked for and drawn; old ones wait for an answer to another question. */
+export function ContractList({ part, isOld, onFirst }: { part: Part<ContractItem>; isOld: boolean; onFirst: (index: number) => void }) {
   const words = useWords(contractWords);
   const box = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- the compiler is not used
@@ -82,7 +82,7 @@ export function ContractList({ part, onFirst }: { part: Part<ContractItem>; onFi
     [words.rejected, true],
   ];
   return (
-    <div ref={box} tabIndex={0} role="table" aria-label={words.list} aria-rowcount={part.total + 1} className="min-h-0 flex-1 overflow-auto">
+    <div ref={box} tabIndex={0} role="table" aria-label={words.list} aria-rowcount={part.total + 1} aria-busy={isOld} className={cn("min-h-0 flex-1 overflow-auto", isOld && "opacity-50 transition-opacity delay-200 motion-reduce:opacity-100")}>
       <div role="rowgroup" className="sticky top-0 z-[1] bg-panel max-wide:min-w-[940px]">
         <div role="row" aria-rowindex={1} className={cn(COLUMNS, "h-[30px] border-b border-border-strong text-11 font-medium text-muted")}>
           {heads.map(([head, end]) => (

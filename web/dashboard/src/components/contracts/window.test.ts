@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { rowOf, WINDOW, windowOf } from "./window";
+import { choices, rowOf, shownOf, WINDOW, windowOf } from "./window";
 
 describe("a window on a long list", () => {
   it("holds whatever is in sight, with rows before and behind", () => {
@@ -21,4 +21,15 @@ describe("a window on a long list", () => {
     const part = { offset: 100, total: 20_000, items: ["a", "b"] };
     expect([99, 100, 101, 102].map((index) => rowOf(part, index))).toEqual([undefined, "a", "b", undefined]);
   });
+
+  it("is not taken for an answer to another question when that has failed", () => {
+    const old = { of: "rb" };
+    expect([shownOf(old, "rb", true), shownOf(old, "au", false), shownOf(old, "au", true), shownOf(null, "au", true)]).toEqual([old, old, null, null]);
+  });
+});
+
+it("lets go of an exchange that has no contract", () => {
+  const dce = { exchange: "DCE", desired: 3 };
+  expect([choices([dce], ""), choices([dce], "DCE")]).toEqual([[dce], [dce]]);
+  expect([choices([dce], "SSE"), choices([], "XXX")]).toEqual([[dce, { exchange: "SSE", desired: 0 }], [{ exchange: "XXX", desired: 0 }]]);
 });

@@ -22,3 +22,13 @@ export interface Part<Item> {
 export function rowOf<Item>(part: Part<Item>, index: number): Item | undefined {
   return part.items[index - part.offset];
 }
+
+/** The exchanges to choose from; the one that is chosen is among them although it has no contract, so that it can be let go. */
+export function choices<Of extends { exchange: string; desired: number }>(exchanges: readonly Of[], chosen: string): { exchange: string; desired: number }[] {
+  return chosen === "" || exchanges.some((of) => of.exchange === chosen) ? [...exchanges] : [...exchanges, { exchange: chosen, desired: 0 }];
+}
+
+/** What may be shown of an answer: of another question only while the new one waits, and not when that has failed. */
+export function shownOf<Answer extends { of: string }>(newest: Answer | null, wanted: string, hasFailed: boolean): Answer | null {
+  return newest !== null && newest.of !== wanted && hasFailed ? null : newest;
+}

@@ -11,13 +11,14 @@ import { Table, Td, Th } from "@/components/ui/table";
 import { count, DASH } from "@/format/number";
 import { seconds } from "@/format/time";
 import { useAsked } from "@/live/asked";
+import { isClosed } from "@/live/overall";
 import type { CanaryRates } from "@/live/state";
 import { useHub } from "@/live/store";
 import { gatewayPageWords } from "@/words/gateway";
 import { useWords } from "@/words/words";
 
 const EVERY_MS = 2_000;
-/** A tick that is older is dimmed. */
+/** A tick that is older is dimmed while its exchange is open. */
 const STALE_MS = 5_000;
 const NONE: readonly CanaryRates[] = [];
 
@@ -50,6 +51,7 @@ function Refused({ gateway }: { gateway: Gateway }) {
 export function Exchanges({ gateway }: { gateway: Gateway }) {
   const words = useWords(gatewayPageWords);
   const canaries = useHub((hub) => hub.rates?.canaries) ?? NONE;
+  const hub = useHub((of) => of.hub);
   const id = gateway.id;
   const { data, error } = useAsked(`exchanges ${id}`, EVERY_MS, () => answer(api.GET("/api/contracts", { params: { query: { account: id, limit: 1 } } })));
   const desired = data?.exchanges.reduce((sum, of) => sum + of.desired, 0) ?? 0;
@@ -78,13 +80,14 @@ export function Exchanges({ gateway }: { gateway: Gateway }) {
               {data.exchanges.map((of) => {
                 const own = canaries.filter((canary) => canary.exchange === of.exchange);
                 const age = own[0]?.by_account[id] ?? null;
+                const isOld = hub !== null && !isClosed(hub, of.exchange) && age !== null && age > STALE_MS;
                 const isSilent = gateway.exchanges[of.exchange]?.silent_since_ms != null;
                 return (
                   <tr key={of.exchange} data-exchange={of.exchange}>
                     <Td>{of.exchange}</Td>
                     <Td className="text-muted">{own.map((canary) => canary.vt_symbol?.split(".")[0]).join(", ") || DASH}</Td>
                     <Td end>{count(of.desired)}</Td>
-                    <Td end className={cn(isSilent ? "text-warn-text" : age !== null && age > STALE_MS && "text-stale")}>{seconds(age)}</Td>
+                    <Td end className={cn(isSilent ? "text-warn-text" : isOld && "text-stale")}>{seconds(age)}</Td>
                     <Td>{first(of.winners)}</Td>
                   </tr>
                 );

@@ -16,6 +16,7 @@ import { asMs, count, percent, rate } from "@/format/number";
 import { seconds, span } from "@/format/time";
 import { useAsked } from "@/live/asked";
 import { judged } from "@/live/judged";
+import { isClosed } from "@/live/overall";
 import { useNow } from "@/live/now";
 import { useHub } from "@/live/store";
 import { gatewayPageWords } from "@/words/gateway";
@@ -29,7 +30,7 @@ import { Lag } from "./lag";
 import { GatewayLog } from "./log";
 
 const EVERY_MS = 2_000;
-/** A value that is older is dimmed. */
+/** A value that is older is dimmed while a market is open. */
 const STALE_MS = 5_000;
 
 function Head({ gateway }: { gateway: Gateway }) {
@@ -53,6 +54,7 @@ function Numbers({ gateway, counters }: { gateway: Gateway; counters: Counters |
   const rates = useHub((hub) => hub.rates?.accounts[gateway.id]);
   const now = useNow();
   const age = rates?.last_tick_age_ms ?? null;
+  const isOpen = useHub((hub) => hub.hub !== null && !isClosed(hub.hub));
   const raced = rates ? rates.forwarded + rates.duplicate : null;
   return (
     <Stats label={words.numbers}>
@@ -60,7 +62,7 @@ function Numbers({ gateway, counters }: { gateway: Gateway; counters: Counters |
       <Stat label={words.win} unit="%" context={words.winOf(count(raced))}>{percent(rates?.win_share)}</Stat>
       <Stat label={words.lag} unit={words.ms}>{`${asMs(rates?.lag_us_p50)} / ${asMs(rates?.lag_us_p99)}`}</Stat>
       <Stat label={words.lastTick} unit={words.s} context={words.anyContract}>
-        <span className={cn(age !== null && age > STALE_MS && "text-stale")}>{seconds(age)}</span>
+        <span className={cn(isOpen && age !== null && age > STALE_MS && "text-stale")}>{seconds(age)}</span>
       </Stat>
       <Stat label={words.published} context={words.received(count(rates?.received))}>{count(rates?.forwarded)}</Stat>
       <Stat label={words.late} context={words.lateHint}>{count(counters?.late ?? rates?.late)}</Stat>
@@ -100,7 +102,7 @@ export function GatewayPage() {
             <div className="flex min-w-0 flex-col gap-3">
               <Lives gateway={gateway} />
               <Lag counters={counters} />
-              <Exchanges gateway={gateway} />
+              <Exchanges key={gateway.id} gateway={gateway} />
             </div>
           </div>
         </>

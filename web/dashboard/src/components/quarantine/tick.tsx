@@ -16,7 +16,7 @@ import { flat } from "./counts";
 function Compared({ last, raw }: { last: NonNullable<RejectedTick["last"]>; raw: Record<string, unknown> }) {
   const words = useWords(quarantineWords);
   const rows: [string, string, unknown][] = [
-    [words.exchangeTime, `${day(last.exchange_time_ms)} ${clockMs(last.exchange_time_ms)}`, `${raw["update_time"]}.${String(raw["update_ms"]).padStart(3, "0")}`],
+    [words.exchangeTime, `${day(last.exchange_time_ms)} ${clockMs(last.exchange_time_ms)}`, raw["update_time"] ? `${raw["update_time"]}.${String(raw["update_ms"]).padStart(3, "0")}` : null],
     ["trading_day", String(last.trading_day), raw["trading_day"]],
     ["volume", String(last.volume), raw["volume"]],
     ["turnover", String(last.turnover ?? DASH), raw["turnover"]],
