@@ -341,15 +341,15 @@ def main() -> int:
     apart = disasters + databases + runtime + chaos + api + cron + clients
     others = ["tests/e2e", "-m", "not last", *(f"--ignore={path}" for path in (*apart, "tests/e2e/dashboard"))]
     runs = [build, unit, prepare_integration, *(partial(integration, name) for name in BESIDE), libzmq]
-    chosen = {"e2e": others, "e2e-databases": databases, "e2e-disasters": disasters, "e2e-runtime": runtime}
-    chosen |= {"e2e-chaos": chaos, "e2e-api": api}
-    runs += [partial(end_to_end, name, arguments, has_venv) for name, arguments in chosen.items() if name != "e2e-databases"]
+    tests = lambda name, paths: partial(end_to_end, name, paths, has_venv)
     # These wait most of the time, for a browser, servers and the next minute: side by side they take a third as long.
-    waiting = [partial(end_to_end, name, paths, has_venv) for name, paths in (("e2e-databases", databases), ("e2e-cron", cron))]
-    runs += [(partial(dashboard, has_venv), *waiting, prepare_vnpy)]
-    runs += [partial(end_to_end, "e2e-clients", clients, has_venv)]
+    runs += [(partial(dashboard, has_venv), tests("e2e-databases", databases), tests("e2e-cron", cron), prepare_vnpy)]
+    runs += [tests("e2e", others), tests("e2e-disasters", disasters)]
+    # So do these, for deadlines and for other people's ticks.
+    runs += [(tests("e2e-runtime", runtime), tests("e2e-clients", clients))]
+    runs += [tests("e2e-chaos", chaos), tests("e2e-api", api)]
     # Whole trading days take their time: a suite of their own.
-    runs += [partial(end_to_end, "e2e-replay", ["tests/e2e", "-m", "last"], has_venv)]
+    runs += [tests("e2e-replay", ["tests/e2e", "-m", "last"])]
     for run in runs:
         at_once = run if isinstance(run, tuple) else (run,)
         with ThreadPoolExecutor(len(at_once)) as pool:
