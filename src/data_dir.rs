@@ -1,13 +1,14 @@
 //! The data directory: what the hub must not lose, and the lock that keeps a second hub out.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::PathBuf;
 
 use mdhub_store::SealingKey;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 
 use crate::Failure;
 use crate::cli::PlaceArgs;
@@ -74,6 +75,11 @@ impl DataDir {
         told[what].as_str().map(str::to_owned)
     }
 
+    /// Whether the key of [`Self::sealing_key`] is there already.
+    pub(crate) fn has_sealing_key(&self) -> bool {
+        self.secret_key_file.is_some() || self.path("secret.key").exists()
+    }
+
     /// The key that seals secrets. A file that was named must be there; the embedded default is made at first use.
     ///
     /// # Errors
@@ -98,7 +104,7 @@ impl DataDir {
             .write(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|e| format!("{}: {e}", path.display()))?;
+            .map_err(|e| self.not_writable(&e))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| {
             format!(
                 "{}: another hub runs on this data directory ({e}); end it, or choose another --data-dir",
@@ -108,11 +114,23 @@ impl DataDir {
         Ok(file)
     }
 
+    /// Whose directory it is, who this is, and what would do.
+    fn not_writable(&self, why: &io::Error) -> Failure {
+        let uid = geteuid().as_raw();
+        let owner = fs::metadata(&self.root)
+            .map_or_else(|_| "nobody knows whom".to_owned(), |metadata| format!("user {}", metadata.uid()));
+        format!(
+            "--data-dir: {} belongs to {owner}, and user {uid}, who runs this hub, cannot write hub.lock in it: {why}; allowed is a \
+             directory that this user may write, with all that is in it; nothing was changed",
+            self.root.display()
+        )
+    }
+
     /// Writes a small file so that a reader sees the old text or the new one, never half.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn replace(&self, name: &str, text: &str) -> std::io::Result<()> {
+    pub(crate) fn replace(&self, name: &str, text: &str) -> io::Result<()> {
         let (path, fresh) = (self.path(name), self.path(&format!("{name}.new")));
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
@@ -123,7 +141,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn replace_durably(&self, name: &str, text: &str) -> std::io::Result<()> {
+    pub(crate) fn replace_durably(&self, name: &str, text: &str) -> io::Result<()> {
         let (path, fresh) = (self.path(name), self.path(&format!("{name}.new")));
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;

@@ -131,7 +131,7 @@ pub(crate) async fn run(
     let epoch = clock::now().wall_ns;
     let (feed, feed_events) = start_feed(&loaded, epoch)?;
     let at = Addresses { http: http.1, zmq: Endpoint(feed.listen_addr()) };
-    announce(&data, &at, epoch, &database)?;
+    announce(&data, &at, epoch, &database);
     let feed = Arc::new(feed);
     let queue = control::Queue::default();
     let manager = start_manager(&data, &queue)?;
@@ -282,13 +282,15 @@ fn start_manager(data: &DataDir, queue: &control::Queue) -> Result<Arc<GatewayMa
     let program = std::env::current_exe().map_err(|e| format!("this program's own path is not known: {e}"))?;
     let config =
         ManagerConfig { program, flow_root: data.path("flow"), lock_root: data.path("lock"), takes_in_children: true };
+    let lock_root = config.lock_root.clone();
     let queue = queue.clone();
     let changed = move |_: &_| {
         if !hooks::misses_events() {
             queue.wake(Key::Hub);
         }
     };
-    GatewayManager::new(config, Arc::new(changed)).map_err(|e| format!("the gateway manager does not start: {e}"))
+    GatewayManager::new(config, Arc::new(changed))
+        .map_err(|e| format!("the gateway manager does not start: {e} (its locks are in {})", lock_root.display()))
 }
 
 /// What the hub cannot do without, by its beats.
@@ -397,13 +399,17 @@ fn hangups(loaded: &LoadedSettings) -> Result<Option<Signal>, Failure> {
     loaded.file.is_some().then(listen).transpose()
 }
 
-/// Writes down where the hub answers, for scripts that start it on free ports.
-fn announce(data: &DataDir, at: &Addresses, epoch: u64, database: &str) -> Result<(), Failure> {
+/// Writes down where the hub answers, for scripts that start it on free ports. On a full disk nothing stands there: what the
+/// hub before wrote would lead them astray.
+fn announce(data: &DataDir, at: &Addresses, epoch: u64, database: &str) {
     let text = json!({
         "pid": std::process::id(), "http": format!("http://{}", at.http), "zmq": String::from(at.zmq),
         "epoch": epoch.to_string(), "database": mdhub_store::shown(database),
     });
-    data.replace("run.json", &text.to_string()).map_err(|e| format!("{}: {e}", data.path("run.json").display()))
+    if let Err(error) = data.replace("run.json", &text.to_string()) {
+        let _ = std::fs::remove_file(data.path("run.json"));
+        warn!(%error, "run.json cannot be written: commands do not find this hub's ports; everything else goes on");
+    }
 }
 
 /// Resolves once the hub is told to end.

@@ -18,13 +18,21 @@ pub(crate) struct LastDesired {
     key: SealingKey,
     written: Option<Vec<MarketDataAccount>>,
     failing: bool,
+    /// Whether there was no key, so that one was made.
+    key_is_new: bool,
 }
 
 impl LastDesired {
     /// # Errors
     /// When the sealing key cannot be read.
     pub(crate) fn new(data: &DataDir) -> Result<Self, Failure> {
-        Ok(Self { data: data.clone(), key: data.sealing_key()?, written: None, failing: false })
+        let key_is_new = !data.has_sealing_key();
+        Ok(Self { data: data.clone(), key: data.sealing_key()?, written: None, failing: false, key_is_new })
+    }
+
+    /// Whether this start had to make the sealing key.
+    pub(crate) fn key_is_new(&self) -> bool {
+        self.key_is_new
     }
 
     /// What the file holds. One that is torn or of another key is named, and counts as none.

@@ -38,6 +38,13 @@ pub(crate) async fn open(data: &DataDir, url: &str, last: &LastDesired) -> Resul
             error!(why, "the database is away; the hub starts from the last desired state (DesiredStale)");
             Ok(Arc::new(late))
         }
+        Err(e @ StoreError::Key(_)) if last.key_is_new() => {
+            let key = data.path("secret.key");
+            Err(format!(
+                "{e}: {} was missing, and this start made a new one: put the right one in its place",
+                key.display()
+            ))
+        }
         Err(e) => Err(e.to_string()),
     }
 }

@@ -1,16 +1,17 @@
-"""A hub's volume and clock in every state that they may be in: it starts, or says why not, and spoils nothing."""
+"""A hub's start on whatever is left on its volume, and its end in the middle of a write: clear words, and nothing corrupted."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
+import socket
 import sqlite3
 import subprocess
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,165 +20,192 @@ from harness import desired
 from harness.api import send
 from harness.hub import Hub, clean_environment
 from harness.places import MDHUB
-from harness.subscriber import Subscriber, assert_unbroken
+from harness.processes import workers_of
 from harness.waiting import eventually
-from harness.world import BACKUP_FRONT, FUTURES, MAIN_FRONT, live_world, settings
+from harness.world import MAIN_FRONT
 
-CLOCK_LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), Path("/nowhere"))
-NOBODY = 65_534
+WITHIN_S = 20.0
+KILLS = 4
+# Root without a capability is nobody special on a directory of somebody else's.
+POWERLESS = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+SOMEBODY = 65534
+
+is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away and mounts")
 
 
-def _used_volume(hubs: Hubs) -> Path:
-    """A data directory that a hub has used, and its settings beside it."""
-    file = settings(hubs.directory, live_world(), FUTURES)
-    hub = hubs.run(file)
+@pytest.fixture
+def left(hubs: Hubs) -> Hub:
+    """A hub that was killed with one account running, and its directory."""
+    hub = hubs.empty()
     desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
-    hub.running("ctp-main")
-    assert hub.stop() == 0
-    return file
+    hub.running("ctp-main", WITHIN_S)
+    hub.kill()
+    return hub
 
 
-def _debris(data: Path) -> None:
-    for name in ("status.json", "last-desired", "metrics"):
-        (data / name).write_text('{"v": 1, "acc')
-    (data / "logins.json").write_bytes(b"\x00\xff" * 40)
-    for place in ("flow", "lock"):
-        (data / place / "ctp-gone").mkdir(parents=True, exist_ok=True)
-        (data / place / "stray").write_text("no such account")
-    (data / "accounts.tmp").write_text("half of")
+def settings_of(hub: Hub) -> Path:
+    """The file that it was started with."""
+    return hub.data_dir.parent / "mdhub.yaml"
 
 
-def _without_caches(data: Path) -> None:
-    for name in ("status.json", "vitals.json", "run.json", "logins.json"):
-        (data / name).unlink(missing_ok=True)
-    for place in ("flow", "lock", "log"):
-        shutil.rmtree(data / place, ignore_errors=True)
+def refused(hub: Hub, *before: str) -> str:
+    """The last line of a start that must fail."""
+    words = [*before, str(MDHUB), "run", "--config", str(settings_of(hub)), "--data-dir", str(hub.data_dir)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WITHIN_S, env=clean_environment(), check=False)
+    assert done.returncode == 1, done.stderr
+    return done.stderr.splitlines()[-1]
 
 
-def _closed_to_its_owner(data: Path) -> None:
-    for path in data.rglob("*"):
-        if path.is_file() and not path.name.startswith("mdhub.db"):
-            path.chmod(0o400)
+def content(root: Path) -> dict[str, bytes]:
+    """Every file under `root`."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("spoil", [_debris, _without_caches, _closed_to_its_owner])
-def test_a_hub_starts_whatever_is_left_on_its_volume_and_has_its_accounts(hubs: Hubs, spoil: Callable[[Path], None]) -> None:
-    file = _used_volume(hubs)
-    data = hubs.all()[0].data_dir
-    spoil(data)
-    again = hubs.run(file)
-    assert again.data_dir == data
-    again.running("ctp-main")
-    assert list(desired.listed(data)) == ["ctp-main"]
-    with Subscriber(again.listening().zmq).connected() as subscriber:
-        subscriber.wait_for_ticks(5, 20)
-
-
-def test_a_database_that_is_torn_is_named_and_stays_as_it_was_found(hubs: Hubs) -> None:
-    file = _used_volume(hubs)
-    data = hubs.all()[0].data_dir
-    database = data / "mdhub.db"
-    for beside in data.glob("mdhub.db-*"):
-        beside.unlink()
-    database.write_bytes(b"no database at all, but some text" * 300)
-    before = database.read_bytes()
-    refused = _run(file, data)
-    assert refused.returncode != 0 and str(database) in refused.stderr, refused.stderr[-800:]
-    assert database.read_bytes() == before
-
-
-def test_sealed_passwords_without_their_key_keep_a_hub_from_starting_until_it_is_back(hubs: Hubs) -> None:
-    file = _used_volume(hubs)
-    data = hubs.all()[0].data_dir
-    key = data / "secret.key"
-    kept = data / "kept.key"
-    key.rename(kept)
-    refused = _run(file, data)
-    assert refused.returncode == 1 and "account ctp-main was sealed by key" in refused.stderr, refused.stderr[-800:]
-    assert "give the key file that belongs to this database" in refused.stderr
-    kept.replace(key)
-    again = hubs.run(file)
-    again.running("ctp-main")
-
-
-def _run(file: Path, data: Path, within_s: float = 30, *around: str) -> subprocess.CompletedProcess[str]:
-    """`mdhub run` in the words of `around`, until it ends; one that goes on is told to end."""
-    words = [*around, str(MDHUB), "run", "--config", str(file), "--data-dir", str(data)]
-    child = subprocess.Popen(words, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def integrity(database: Path) -> str:
+    """What SQLite itself says of the file."""
+    connection = sqlite3.connect(database, timeout=5.0)
     try:
-        out, err = child.communicate(timeout=within_s)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=20)
-    return subprocess.CompletedProcess(words, child.returncode, out, err)
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+    finally:
+        connection.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a volume read-only, or be somebody else")
-def test_a_volume_that_may_not_be_written_is_named_and_left_as_it_is(hubs: Hubs) -> None:
-    file = _used_volume(hubs)
-    data = hubs.all()[0].data_dir
-    names = lambda: sorted(str(path.relative_to(data)) for path in data.rglob("*"))
-    before = names()
-    mount = f'mount --bind {data} {data} && mount -o remount,ro,bind {data} && exec "$@"'
-    read_only = _run(file, data, 30, "unshare", "--mount", "--propagation", "private", "bash", "-c", mount, "bash")
-    assert read_only.returncode == 1 and str(data) in read_only.stderr and "Read-only file system" in read_only.stderr, read_only.stderr[-800:]
-    foreign = _run(file, data, 30, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    assert foreign.returncode != 0 and foreign.stderr.strip() and "panicked" not in foreign.stderr
-    assert names() == before
-    hubs.run(file).running("ctp-main")
+@is_root
+@pytest.mark.parametrize("state", ["of somebody else's", "on a disk that is mounted read-only"])
+def test_a_directory_that_cannot_be_written_is_named_with_its_owner_and_is_not_touched(left: Hub, state: str) -> None:
+    root = left.data_dir
+    before = content(root)
+    if state == "of somebody else's":
+        for path in [root, *root.rglob("*")]:
+            os.chown(path, SOMEBODY, SOMEBODY)
+        os.chmod(root, 0o755)
+        said, why = refused(left, *POWERLESS), "Permission denied"
+    else:
+        script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+        unshared = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(root)]
+        said, why = refused(left, *unshared), "Read-only"
+    owner = SOMEBODY if state == "of somebody else's" else 0
+    whose = f"belongs to user {owner}, and user 0, who runs this hub"
+    for part in ("--data-dir", str(root), whose, why, "allowed is", "nothing was changed"):
+        assert part in said, said
+    assert content(root) == before
 
 
-def test_killed_in_the_middle_of_its_writes_a_hub_has_lost_no_account_that_it_had_acknowledged(hubs: Hubs) -> None:
-    file = settings(hubs.directory, live_world(), FUTURES)
-    acknowledged: list[str] = []
-    front = {"user_id": "u", "broker_id": "9999", "md_address": [MAIN_FRONT], "library": "sim"}
-    for life in range(4):
-        hub = hubs.run(file)
+def test_what_a_crash_leaves_behind_keeps_no_hub_from_its_accounts(hubs: Hubs, left: Hub) -> None:
+    root = left.data_dir
+    wal = root / "mdhub.db-wal"
+    written = wal.read_bytes()
+    # The last frame is half of one: it was on its way to the disk when the power went.
+    wal.write_bytes(written + written[32 : 32 + 1_000])
+    (root / "mdhub.db-shm").write_bytes(b"\xff" * 32_768)
+    (root / "hub.lock").write_text("4194304\n")
+    (root / "lock" / "ctp-main").write_text("mdhub-lock-1 of a hub that is no more")
+    for name in ("run.json.new", "status.json.new", "vitals.json"):
+        (root / name).write_text('{"pid": ')
+    (root / "desired.last").write_text("torn")
+    (root / "trials" / "probe-1").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(root / "status.json.old"))
+    (root / "status.json").unlink()
+    os.rename(root / "status.json.old", root / "status.json")
+    again = hubs.run(settings_of(left))
+    again.running("ctp-main", WITHIN_S)
+    eventually(lambda: "secrets: it is torn" in again.log(), WITHIN_S, "a word on desired.last")
+    assert set(desired.listed(root)) == {"ctp-main"}
+    eventually(lambda: (root / "status.json").is_file(), WITHIN_S, "status.json in the socket's place")
+    assert again.stop() == 0
+    assert not workers_of(again.pid) and integrity(root / "mdhub.db") == "ok"
 
-        def write(hub: Hub = hub, life: int = life) -> None:
-            for n in range(1_000):
-                account = {"id": f"a{life}-{n}", "gateway": "ctp", "settings": front, "password": "p", "is_enabled": False}
-                try:
-                    code = send(hub, "POST", "/api/accounts", account)[0]
-                except (OSError, AssertionError):  # it has been killed
-                    return
-                if code == 201:
-                    acknowledged.append(account["id"])
 
-        before = len(acknowledged)
-        writer = threading.Thread(target=write)
+def test_without_its_sealing_key_a_hub_starts_nothing_and_the_key_put_back_mends_it(hubs: Hubs, left: Hub) -> None:
+    root = left.data_dir
+    key = (root / "secret.key").read_bytes()
+    (root / "secret.key").unlink()
+    row = desired.column(root, "ctp-main", "secrets")
+    said = refused(left)
+    for part in ("ctp-main", "was sealed by key", "give the key file that belongs to this database", "secret.key was missing"):
+        assert part in said, said
+    assert desired.column(root, "ctp-main", "secrets") == row
+    assert "was missing" not in refused(left), "it is the key that the start before has made"
+    (root / "secret.key").write_bytes(key)
+    (root / "secret.key").chmod(0o600)
+    hubs.run(settings_of(left)).running("ctp-main", WITHIN_S)
+
+
+@contextmanager
+def small_disk(root: Path) -> Iterator[int]:
+    """A disk of one megabyte over `root` with all that was in it, for processes in a mount namespace; the id of one of them."""
+    kept = root.with_name("kept")
+    shutil.copytree(root, kept)
+    script = 'mount -t tmpfs -o size=1m none "$0" && cp -a "$1"/. "$0" && echo mounted && exec cat'
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(root), str(kept)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "mounted\n"
+            yield holder.pid
+        finally:
+            holder.stdin.close()
+
+
+@is_root
+def test_on_a_full_disk_a_hub_starts_runs_its_accounts_and_ends_and_no_row_is_harmed(left: Hub) -> None:
+    with small_disk(left.data_dir) as holder:
+        disk = Path(f"/proc/{holder}/root{left.data_dir}")
+        with (disk / "fill").open("wb", buffering=0) as fill, pytest.raises(OSError, match="No space"):
+            while True:
+                fill.write(b"x" * 4_096)
+        words = ["nsenter", "--target", str(holder), "--mount", str(MDHUB), "run", "--config", str(settings_of(left))]
+        with left.stderr_path.open("wb") as err:
+            hub = subprocess.Popen([*words, "--data-dir", str(left.data_dir)], stderr=err, env=clean_environment())
+        try:
+            eventually(lambda: hub.poll() is not None or workers_of(hub.pid), WITHIN_S, "a process for the account")
+            assert hub.poll() is None, left.log()
+            assert "run.json cannot be written" in left.log() and not (disk / "run.json").exists()
+            hub.terminate()
+            assert hub.wait(WITHIN_S) == 0 and not workers_of(hub.pid), left.log()
+        finally:
+            hub.kill()
+            hub.wait()
+        (disk / "fill").unlink()
+        assert integrity(disk / "mdhub.db") == "ok" and desired.column(disk, "ctp-main", "id") == "ctp-main"
+
+
+def test_every_write_that_was_acknowledged_outlives_a_kill_in_the_middle_of_the_next(hubs: Hubs) -> None:
+    hub = hubs.empty()
+    acknowledged: dict[str, int] = {}
+    last_tried: dict[str, int] = {}
+    for turn in range(KILLS):
+        at = f"kept-{turn}"
+        writer = threading.Thread(target=_write, args=(hub, at, acknowledged, last_tried))
         writer.start()
-        eventually(lambda count=before: len(acknowledged) > count + 5 + 3 * life, 20, "some accounts are written")
+        eventually(lambda a=at: acknowledged.get(a, 0) >= 3 + 4 * turn, WITHIN_S, "writes")  # type: ignore[misc]
         hub.kill()
-        writer.join()
-        with sqlite3.connect(hub.data_dir / "mdhub.db") as database:
-            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        database.close()
-    known = set(desired.listed(hub.data_dir))
-    assert len(acknowledged) > 30 and set(acknowledged) <= known, set(acknowledged) - known
+        writer.join(WITHIN_S)
+        assert not writer.is_alive()
+        hub = hubs.run(hubs.directory / "mdhub.yaml")
+        rows = desired.listed(hub.data_dir)
+        for account, priority in acknowledged.items():
+            # The write that was under way may have come through: nothing else may.
+            assert priority <= rows[account]["priority"] <= last_tried[account], (account, priority, rows[account])
+        assert integrity(hub.data_dir / "mdhub.db") == "ok"
+    assert len(acknowledged) == KILLS
 
 
-def test_a_wall_clock_that_jumps_restarts_nobody_and_holds_up_no_tick(hubs: Hubs, tmp_path: Path) -> None:
-    if not CLOCK_LIBRARY.is_file():
-        assert os.environ.get("CI") != "true", "libfaketime is not installed, and must be where CI=true"
-        pytest.skip("libfaketime is not installed; get it with: sudo make deps")
-    file = settings(hubs.directory, live_world(), FUTURES)
-    clock = tmp_path / "clock"
-    clock.write_text("+0")
-    faked = {"LD_PRELOAD": str(CLOCK_LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    hub = Hub.run(hubs.directory / "jump", file, **faked)
-    hubs.started.append(hub)
-    hub.listening()
-    desired.add(hub.data_dir, "ctp-main", MAIN_FRONT)
-    desired.add(hub.data_dir, "ctp-backup", BACKUP_FRONT, priority=2)
-    first = [hub.running("ctp-main"), hub.running("ctp-backup")]
-    at_ms = lambda: send(hub, "GET", "/api/contracts?limit=1")[1]["at_ms"]
-    with Subscriber(hub.listening().zmq).connected() as subscriber:
-        subscriber.wait_for_ticks(20, 20)
-        for jump, ahead_s in (("+2h", 7_200), ("-3h", -10_800), ("+0", 0)):
-            clock.write_text(jump)
-            eventually(lambda ahead_s=ahead_s: abs(at_ms() / 1_000 - time.time() - ahead_s) < 30, 20, f"the hub's clock is at {jump}")
-            subscriber.wait_for_ticks(40, 20)
-            assert [hub.worker("ctp-main"), hub.worker("ctp-backup")] == first, jump
-            assert hub.health() == (200, {"status": "ok"})
-        assert_unbroken(subscriber.by_topic())
+def _write(hub: Hub, account: str, acknowledged: dict[str, int], last_tried: dict[str, int]) -> None:
+    """One account, and then its priority counted up over HTTP until nobody answers any more."""
+    settings = {"user_id": "u1", "broker_id": "9999", "md_address": MAIN_FRONT, "library": "sim"}
+    new: dict[str, Any] = {"id": account, "gateway": "ctp", "password": "a-password", "is_enabled": False, "priority": 1}
+    asked: tuple[str, str, dict[str, Any]] = ("POST", "/api/accounts", {**new, "settings": settings})
+    for priority in range(1, 1_000):
+        last_tried[account] = priority
+        try:
+            code, told, _ = send(hub, *asked)
+        except OSError:
+            return
+        except Exception as broken:
+            assert "IncompleteRead" in repr(broken) or "RemoteDisconnected" in repr(broken), broken
+            return
+        assert code in (200, 201), told
+        acknowledged[account] = priority
+        asked = ("PUT", f"/api/accounts/{account}", {"priority": priority + 1})
