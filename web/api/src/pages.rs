@@ -173,6 +173,12 @@ fn policy(page: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&policy).ok()
 }
 
+/// Whether programs, not people, look under this path: they are told in problem details what is not there.
+fn is_for_programs(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    matches!(first, "api" | "health" | "ready" | "ws" | "metrics")
+}
+
 /// Whatever no other route knows: a page, one of its files, or nothing.
 pub(crate) async fn answer(State(sources): State<Sources>, request: Request) -> Response {
     let path = request.uri().path();
@@ -185,7 +191,8 @@ pub(crate) async fn answer(State(sources): State<Sources>, request: Request) -> 
         return file.answer(StatusCode::OK, path, request.headers());
     }
     if let Some(page) = path.strip_suffix('/').filter(|page| pages.find(page).is_some()) {
-        return Redirect::permanent(page).into_response();
+        let to = request.uri().query().map_or_else(|| page.to_owned(), |query| format!("{page}?{query}"));
+        return Redirect::permanent(&to).into_response();
     }
     match pages.files.get("/404.html") {
         _ if path == "/" => {
@@ -193,7 +200,7 @@ pub(crate) async fn answer(State(sources): State<Sources>, request: Request) -> 
             ([(header::CONTENT_TYPE, html), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], NOT_BUILT)
                 .into_response()
         }
-        Some(page) => page.answer(StatusCode::NOT_FOUND, path, request.headers()),
-        None => Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path").into_response(),
+        Some(page) if !is_for_programs(path) => page.answer(StatusCode::NOT_FOUND, path, request.headers()),
+        _ => Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path").into_response(),
     }
 }
