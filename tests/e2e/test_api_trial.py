@@ -91,7 +91,9 @@ def test_a_good_login_is_followed_to_its_first_tick_and_a_bad_one_says_what_is_w
     assert PASSWORD not in text
     assert not list((hub.data_dir / "trials").iterdir())
     events = send(hub, "GET", "/api/events?account=tried")[1]["items"]
-    assert events and events[0]["reason"] == "LoginTried" and events[0]["actor"] == "admin"
+    assert {(event["reason"], event["actor"]) for event in events} == {("LoginTried", "admin")}
+    ends = [event["message"].removeprefix("its login was tried ").split(":")[0] for event in reversed(events)]
+    assert len(ends) == 3 and ends[0] == "well" and ends[2] == "in vain", events
 
 
 def test_what_cannot_be_tried_starts_no_process(hubs: Hubs) -> None:
@@ -129,12 +131,15 @@ def test_two_at_once_and_whoever_goes_away_leaves_nothing_behind(hubs: Hubs) -> 
             command = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
             assert PASSWORD.encode() not in command
             assert os.getpgid(pid) == pid, "it is in a group of its own"
-        status, problem, _ = send(hub, "POST", PATH, body)
-        assert status == 429 and "two" in problem["detail"]
+        status, problem, head = send(hub, "POST", PATH, body)
+        assert status == 429 and "two" in problem["detail"] and 1 <= int(head["retry-after"]) <= 30
         for trial in trials:
             trial.close()
         eventually(lambda: tryouts(hub) == [], 20, "the processes are gone with those who asked")
         eventually(lambda: not list((hub.data_dir / "trials").iterdir()), 20, "their directories, too")
+        told = lambda: [event["message"] for event in send(hub, "GET", "/api/events?account=tried")[1]["items"]]
+        eventually(lambda: len(told()) == 2, 20, "an event of each")
+        assert all("left before the result" in message for message in told()), told()
         # A hub that ends meanwhile ends the trial.
         last = Trial(hub, body)
         assert last.answer.status == 200

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body::Frame;
-use mdhub_spec::account::MarketDataAccount;
+use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::ports::StoreError;
 use serde::Serialize;
 use serde_json::Value;
@@ -69,6 +69,11 @@ pub enum Outcome {
     Failed,
 }
 
+/// Whoever is refused for want of a place may ask again after so many seconds: a trial that goes well takes no longer.
+const RETRY_AFTER_S: &str = "10";
+/// Steps that may wait for a client.
+const STEPS_WAITING_MAX: usize = 64;
+
 /// The steps as lines of JSON. Dropping it, as when the client goes away, ends the trial.
 struct Lines(mpsc::Receiver<TrialStep>);
 
@@ -111,14 +116,51 @@ pub(crate) async fn validate(
         Err(StoreError::NotFound(_)) => serde_json::from_value::<Draft>(document).map_err(unread)?.account()?,
         Err(error) => return Err(error.into()),
     };
-    let steps = sources.trials.begin(account, check_password).map_err(|refused| match refused {
-        NoTrial::Busy => Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "two accounts are being tried already: try again when one is done",
-        ),
-        NoTrial::NoLibrary(why) => invalid("settings.library", &why),
-        NoTrial::Failed(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why),
-    })?;
-    note(&sources, &actor, Some(&named), "LoginTried", "its login is tried in a process of its own").await;
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(steps))).into_response())
+    let steps = match sources.trials.begin(account, check_password) {
+        Ok(steps) => steps,
+        Err(NoTrial::Busy) => {
+            let why = "two accounts are being tried already: try again when one is done";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, why).into_response();
+            return Ok(([(header::RETRY_AFTER, RETRY_AFTER_S)], problem).into_response());
+        }
+        Err(NoTrial::NoLibrary(why)) => return Err(invalid("settings.library", &why)),
+        Err(NoTrial::Failed(why)) => return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+    };
+    let (told, taken) = mpsc::channel(STEPS_WAITING_MAX);
+    tokio::spawn(follow(sources, actor, named, steps, told));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(taken))).into_response())
+}
+
+/// Hands the steps on, and writes down who tried and how it ended before the client is told the end.
+async fn follow(
+    sources: Sources,
+    actor: Actor,
+    account: AccountId,
+    mut steps: mpsc::Receiver<TrialStep>,
+    told: mpsc::Sender<TrialStep>,
+) {
+    loop {
+        let step = tokio::select! {
+            step = steps.recv() => step,
+            () = told.closed() => None,
+        };
+        let Some(step) = step else { break };
+        if step.step != "result" {
+            let _ = told.send(step).await;
+            continue;
+        }
+        let outcome = match step.outcome {
+            Outcome::Ok => "well",
+            Outcome::Warn => "with a doubt",
+            Outcome::Failed => "in vain",
+        };
+        let end = format!("its login was tried {outcome}: {}", step.message);
+        note(&sources, &actor, Some(&account), "LoginTried", &end).await;
+        let _ = told.send(step).await;
+        return;
+    }
+    // The trial ends at once: nobody takes its steps.
+    drop(steps);
+    let end = "its login was tried, and who asked left before the result";
+    note(&sources, &actor, Some(&account), "LoginTried", end).await;
 }

@@ -61,6 +61,8 @@ test.each([
   ["Stopped by hand, from 127.0.0.1", "停止（手动），来自 127.0.0.1"],
   ["changed: is_enabled, priority, from 127.0.0.1", "已修改：is_enabled, priority，来自 127.0.0.1"],
   ["the front refuses the login for good: 3, CTP:不合法的登录; it waits until the account changes", "前置持续拒绝登录：3，CTP:不合法的登录；等待账户修改"],
+  ["its login was tried well: login, subscription and ticks work, from 127.0.0.1", "试登录成功：登录、订阅与行情均正常，来自 127.0.0.1"],
+  ["its login was tried, and who asked left before the result, from 127.0.0.1", "试登录未等到结果即离开，来自 127.0.0.1"],
   ["started as process 123", "已启动，进程 123"],
   ["something that nobody has written yet", "something that nobody has written yet"],
 ])("%s", (english, chinese) => {

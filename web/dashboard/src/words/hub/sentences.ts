@@ -118,9 +118,12 @@ const RULES: readonly Rule[] = [
   [/^there are to be no accounts(?:, from (.+))?$/, (at) => `确认没有账户${from(at)}`],
   [/^changed: (.+?)(?:, from (\S+))?$/, (what, at) => `已修改：${what}${from(at)}`],
   [/^(\w+) by hand(?:, from (.+))?$/, (what, at) => `${BY_HAND[what] ?? what}（手动）${from(at)}`],
-  [/^its login is tried in a process of its own(?:, from (.+))?$/, (at) => `在独立进程中试登录${from(at)}`],
+  [/^its login was tried, and who asked left before the result(?:, from (\S+))?$/, (at) => `试登录未等到结果即离开${from(at)}`],
+  [/^its login was tried (well|with a doubt|in vain): (.+?)(?:, from (\S+))?$/, (how, what, at) => `试登录${TRIED_HOW[how] ?? how}：${inChinese(what)}${from(at)}`],
   [/^account (\S+): the plain-text password in its row was sealed$/, (id) => `账户 ${id}：其记录中的明文密码已加密封存`],
 ];
+
+const TRIED_HOW: Record<string, string> = { well: "成功", "with a doubt": "存疑", "in vain": "失败" };
 
 const DISCONNECTS: Record<string, string> = {
   "reading failed": "读取失败",
