@@ -1,4 +1,4 @@
-"""A hub's start on whatever is left on its volume, and its end in the middle of a write: clear words, and nothing corrupted."""
+"""A hub's start on whatever is left on its volume, and its end in the middle of a write: clear words, nothing corrupted."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ def test_without_its_sealing_key_a_hub_starts_nothing_and_the_key_put_back_mends
     (root / "secret.key").unlink()
     row = desired.column(root, "ctp-main", "secrets")
     said = refused(left)
-    for part in ("ctp-main", "was sealed by key", "give the key file that belongs to this database", "secret.key was missing"):
+    belongs = "give the key file that belongs to this database"
+    for part in ("ctp-main", "was sealed by key", belongs, "secret.key was missing"):
         assert part in said, said
     assert desired.column(root, "ctp-main", "secrets") == row
     assert "was missing" not in refused(left), "it is the key that the start before has made"
@@ -134,7 +135,7 @@ def test_without_its_sealing_key_a_hub_starts_nothing_and_the_key_put_back_mends
 
 @contextmanager
 def small_disk(root: Path) -> Iterator[int]:
-    """A disk of one megabyte over `root` with all that was in it, for processes in a mount namespace; the id of one of them."""
+    """A disk of one megabyte over `root` with all that was in it, for processes of a mount namespace; the id of one."""
     kept = root.with_name("kept")
     shutil.copytree(root, kept)
     script = 'mount -t tmpfs -o size=1m none "$0" && cp -a "$1"/. "$0" && echo mounted && exec cat'
@@ -195,8 +196,8 @@ def test_every_write_that_was_acknowledged_outlives_a_kill_in_the_middle_of_the_
 def _write(hub: Hub, account: str, acknowledged: dict[str, int], last_tried: dict[str, int]) -> None:
     """One account, and then its priority counted up over HTTP until nobody answers any more."""
     settings = {"user_id": "u1", "broker_id": "9999", "md_address": MAIN_FRONT, "library": "sim"}
-    new: dict[str, Any] = {"id": account, "gateway": "ctp", "password": "a-password", "is_enabled": False, "priority": 1}
-    asked: tuple[str, str, dict[str, Any]] = ("POST", "/api/accounts", {**new, "settings": settings})
+    new = {"id": account, "gateway": "ctp", "password": "a-password", "is_enabled": False, "settings": settings}
+    asked: tuple[str, str, dict[str, Any]] = ("POST", "/api/accounts", {**new, "priority": 1})
     for priority in range(1, 1_000):
         last_tried[account] = priority
         try:
