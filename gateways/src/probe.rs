@@ -210,6 +210,7 @@ impl Trial<'_> {
         let (front, is_reached) = self.first_reachable().ok_or_else(|| {
             Verdict::new(mdhub_spec::process::EXIT_START, "md_address is empty: at least one tcp://HOST:PORT is needed")
         })?;
+        self.still_tries()?;
         let password = self.probe.password.reveal().to_owned();
         let verdict = self.log_in(&front, password, &self.probe.contracts.clone());
         if verdict.code == EXIT_NO_FRONT && !is_reached {
@@ -224,13 +225,27 @@ impl Trial<'_> {
         Ok(verdict)
     }
 
+    /// Fails once nobody waits any more, or the deadline has come.
+    fn still_tries(&self) -> Result<(), Verdict> {
+        if !(self.is_wanted)() {
+            return Err(Verdict::new(EXIT_DEADLINE, "nobody waits for it any more"));
+        }
+        if clock::mono() >= self.deadline {
+            return Err(Verdict::new(EXIT_DEADLINE, format!("not done within {} ms", self.probe.deadline_ms)));
+        }
+        Ok(())
+    }
+
     fn first_reachable(&mut self) -> Option<(FrontAddress, bool)> {
         let mut first = None;
         for address in self.probe.md_address.clone() {
+            if self.still_tries().is_err() {
+                break;
+            }
             let reached = match resolve(&address) {
                 Ok(to) => {
                     self.say(true, What::Resolved { address: address.clone(), to: to.clone() });
-                    reach(&to)
+                    reach(&to, self.deadline)
                 }
                 Err(why) => {
                     self.say(false, What::Unresolved { address, why });
@@ -389,11 +404,15 @@ fn resolve(address: &FrontAddress) -> Result<Vec<SocketAddr>, String> {
     if found.is_empty() { Err("the name has none".to_owned()) } else { Ok(found) }
 }
 
-/// Whether a TCP connection to any of these can be made.
-fn reach(addresses: &[SocketAddr]) -> Result<(), String> {
+/// Whether a TCP connection to any of these can be made before the deadline.
+fn reach(addresses: &[SocketAddr], deadline: Mono) -> Result<(), String> {
     let mut last = String::new();
     for address in addresses {
-        match TcpStream::connect_timeout(address, TCP_WAIT) {
+        let wait = clock::mono().until(deadline).min(TCP_WAIT);
+        if wait.is_zero() {
+            return Err("the deadline came first".to_owned());
+        }
+        match TcpStream::connect_timeout(address, wait) {
             Ok(_) => return Ok(()),
             Err(e) => last = e.to_string(),
         }

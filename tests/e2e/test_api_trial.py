@@ -14,7 +14,8 @@ from typing import Any
 
 from conftest import Hubs
 from harness.api import basic, send
-from harness.hub import Hub
+from harness.hub import Hub, mdhub
+from harness.places import SIMULATED_LIBRARY
 from harness.processes import workers_of
 from harness.subscriber import Subscriber
 from harness.waiting import eventually
@@ -149,3 +150,24 @@ def test_two_at_once_and_whoever_goes_away_leaves_nothing_behind(hubs: Hubs) -> 
         hub.stop()
         assert time.monotonic() - begin < 20
         assert [worker for worker in workers_of(pid) if worker.account == "probe"] == []
+
+
+def test_the_deadline_counts_while_fronts_are_looked_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        # A queue without room: whoever comes next waits for an answer that does not come.
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+        file = tmp_path / "account.json"
+        fronts = [f"tcp://{host}:{port}" for host in ("127.0.0.1", "localhost", "127.1")]
+        file.write_text(json.dumps({"user_id": "u", "broker_id": "9999", "password": PASSWORD, "md_address": fronts}))
+        file.chmod(0o600)
+        begin = time.monotonic()
+        done = mdhub("gateway", "ctp", "--probe", str(file), "--library", str(SIMULATED_LIBRARY), "--timeout-s", "1")
+        took_s = time.monotonic() - begin
+        for client in waiting:
+            client.close()
+    assert done.returncode == 22 and "not done within 1000 ms" in done.stdout, done
+    assert done.stdout.count("is not reached by TCP") == 1 and took_s < 3.0, (took_s, done.stdout)
