@@ -1,4 +1,4 @@
-"""A hub's start on whatever is left on its volume, and its end in the middle of a write: clear words, nothing corrupted."""
+"""A hub starts on whatever is left on its volume, or is killed in the middle of a write: clear words, nothing harmed."""
 
 from __future__ import annotations
 
