@@ -1,4 +1,4 @@
-"""A hub starts on whatever is left on its volume, or is killed in the middle of a write: clear words, nothing harmed."""
+"""A hub starts on whatever is left on its volume, or is killed while it writes: clear words, and nothing harmed."""
 
 from __future__ import annotations
 
