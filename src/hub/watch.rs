@@ -149,7 +149,9 @@ impl Watch {
             return Ok(());
         }
         let mut loaded = self.store.load().await?;
-        self.known = Some(revision);
+        // Rows that were written in between are newer than the revision: were they taken back before the next look, it would
+        // be the same as now, where it is made of the rows.
+        self.known = self.store.revision().await.ok().filter(|after| *after == revision);
         self.control.standing().read(revision);
         if let Some(since) = self.away_since.take() {
             info!(away_ms = clock::now().mono.ms_since(since), "the database answers again");

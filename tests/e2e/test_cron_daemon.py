@@ -41,7 +41,8 @@ for place in /etc/cron.d /var/spool/cron /run; do mount -t tmpfs none "$place"; 
 mkdir -p /var/spool/cron/crontabs
 mount --bind {NEW_YORK} "$(readlink -f /etc/localtime)"
 CRON/install --sbin HERE/sbin --etc HERE/etc >HERE/installed 2>&1
-date >HERE/zone
+date >HERE/zone.new
+mv HERE/zone.new HERE/zone
 exec cron -f
 """
 # What installers and daemons take to be up on a busy machine.
