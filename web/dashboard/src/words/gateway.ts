@@ -13,7 +13,7 @@ export const gatewayPageWords = both(
     perS: "/s",
     win: "Won",
     winOf: (n: string) => `of ${n} that raced`,
-    lag: "Behind the winner, p50 / p99",
+    lag: "Lag p50 / p99",
     ms: "ms",
     published: "Published from it",
     received: (n: string) => `of ${n} received`,
