@@ -54,6 +54,7 @@ export function Conditions({ gateway }: { gateway: Gateway }) {
 
 export function Lives({ gateway }: { gateway: Gateway }) {
   const words = useWords(gatewayPageWords);
+  const said = useSaid();
   const now = useNow();
   return (
     <Panel id="lives" title={words.lives} sub={words.livesSub}>
@@ -66,7 +67,7 @@ export function Lives({ gateway }: { gateway: Gateway }) {
               <time className="text-12 text-muted">{clockMs(life.started_at_ms)}</time>
               <span className="text-right text-12 text-muted">{span((life.ended_at_ms ?? now) - life.started_at_ms)}</span>
               <span className={cn("truncate", !life.ended_at_ms && "text-ok-text")}>
-                {life.ended_at_ms ? `${life.reason} · ${life.asked ? words.asked : words.byItself}${life.bye ? ` · ${life.bye}` : ""}` : words.running}
+                {life.ended_at_ms ? `${said(life.reason ?? "")} · ${life.asked ? words.asked : words.byItself}${life.bye ? ` · ${said(life.bye)}` : ""}` : words.running}
               </span>
             </div>
             {(life.stderr?.length ?? 0) > 0 && (
