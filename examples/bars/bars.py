@@ -143,7 +143,10 @@ class Builder:
         minute, rest_ns = divmod(tick["datetime"], MINUTE_NS)
         of_day = (minute + _BEIJING_MINUTES) % _DAY_MINUTES
         if tick["flags"] & FLAG_AUCTION:
-            return int(minute + next((a - of_day for a in self._auctions if 0 < a - of_day <= _AUCTION_MINUTES), 0))
+            # A closing auction leads to none: its result at the section's end is of the last minute, too.
+            ahead = next((a - of_day for a in self._auctions if 0 < a - of_day <= _AUCTION_MINUTES), 0)
+            if ahead:
+                return int(minute + ahead)
         return int(minute - 1 if of_day in self._ends and rest_ns <= _TAIL_NS else minute)
 
     def _count(self, tick: Tick) -> tuple[float, float]:

@@ -13,9 +13,11 @@ import argparse
 import json
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta, timezone
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,13 @@ _FILL_WITHIN_S = 3.0
 _FILL_PAUSE_S = 10.0
 _FILL_MAX = 1_000
 _BODY_BYTES_MAX = 16 << 20
-_BOTH = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+_LINE = {
+    zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected to",
+    zmq.EVENT_DISCONNECTED: "lost",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the token is not taken by",
+}
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_NO_MESSAGE = (ValueError, LookupError, TypeError, AttributeError)
 
 # Straight to the hub: a proxy of the environment's is for the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -65,8 +73,10 @@ class Fills:
             with _OPENER.open(request, timeout=_FILL_WITHIN_S) as answer:
                 items = json.loads(answer.read(_BODY_BYTES_MAX))["items"]
             return [from_json(item) for item in items if item["seq"] <= up_to]
-        except (OSError, ValueError, KeyError) as error:
-            self._not_before_s = time.monotonic() + _FILL_PAUSE_S
+        except (OSError, HTTPException, *_NO_MESSAGE) as error:
+            # What has left the log says nothing of the next contract's.
+            has_left = isinstance(error, urllib.error.HTTPError) and error.code == 410
+            self._not_before_s = 0.0 if has_left else time.monotonic() + _FILL_PAUSE_S
             say(f"{vt_symbol}: {up_to - after} ticks were missed and could not be had: {error}")
             return []
 
@@ -137,22 +147,31 @@ def run(given: argparse.Namespace) -> None:
         out.setsockopt(zmq.SNDHWM, _WAITING_MAX)
         out.setsockopt(zmq.LINGER, 0)
         out.bind(given.listen)
-        monitor = ticks.get_monitor_socket(_BOTH)
+        monitor = ticks.get_monitor_socket(sum(_LINE))
         ticks.connect(given.hub)
         say(f"bars on {out.getsockopt_string(zmq.LAST_ENDPOINT)}")
         publisher = Publisher(out, Fills(given.control, token))
+        told, garbage_told_s = 0, float("-inf")
         while True:
             ticks.poll(_POLL_MS)
             for _ in range(_TURN_MAX):
                 if not ticks.poll(0):
                     break
-                topic, payload = ticks.recv_multipart()
-                if not topic.startswith(b"_hub."):
-                    publisher.tick(msgpack.unpackb(payload, timestamp=2))
+                try:
+                    topic, payload = ticks.recv_multipart()
+                    if not topic.startswith(b"_hub."):
+                        publisher.tick(msgpack.unpackb(payload, timestamp=2))
+                except _NO_MESSAGE as error:
+                    if time.monotonic() - garbage_told_s >= 1.0:
+                        garbage_told_s = time.monotonic()
+                        say(f"{given.hub} sent what is no tick: {error!r}")
             publisher.time_passes()
             while monitor.poll(0):
-                is_there = recv_monitor_message(monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
-                say(f"{'connected to' if is_there else 'lost'} {given.hub}")
+                event = recv_monitor_message(monitor)["event"]
+                # libzmq tries again and again, and as often it is lost: once is enough to say so.
+                if event in _LINE and event != told and (event, told) != (zmq.EVENT_DISCONNECTED, _REFUSED):
+                    told = event
+                    say(f"{_LINE[event]} {given.hub}")
 
 
 def main() -> None:

@@ -69,6 +69,7 @@ def test_a_bar_has_the_minutes_prices_and_what_was_added_to_the_days_counters() 
         ("T2612.CFFEX", "15:15:00", 0, "15:14"),
         ("10009123.SSE", "15:00:00", 0, "14:59"),
         ("10009123.SSE", "14:58:00", AUCTION, "14:58"),
+        ("10009123.SSE", "15:00:00.000", AUCTION, "14:59"),
         ("IF2612.CFFEX", "09:29:00.400", AUCTION, "09:30"),
         ("rb2701.SHFE", "20:59:00", AUCTION, "21:00"),
         ("m2705.DCE", "08:59:00.500", AUCTION, "09:00"),

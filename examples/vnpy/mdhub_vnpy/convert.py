@@ -51,7 +51,7 @@ def fields_of(tick: Tick, gateway_name: str) -> dict[str, Any]:
         "exchange": tick["exchange"],
         "datetime": tick["datetime"].astimezone(SHANGHAI),
         "name": tick["name"],
-        **{name: float(tick[name] or 0) for name in NUMBERS},
+        **{name: float(tick.get(name) or 0) for name in NUMBERS},
         "localtime": tick["localtime"].astimezone(SHANGHAI),
     }
 

@@ -7,12 +7,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 
 from mdhub_vnpy.sequence import Fill, Tick
 
 _TIMES = ("datetime", "localtime")
 _BODY_BYTES_MAX = 16 << 20
+
+# What comes of an address that is another program's, or of an answer that is none of a hub's.
+_NO_ANSWER = (OSError, ValueError, HTTPException, LookupError, TypeError, AttributeError)
 
 # Straight to the hub: a proxy of the environment's is for the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -35,12 +39,12 @@ def fetch(control: str, token: str, fill: Fill, within_s: float) -> list[Tick]:
         is_epochs = problem.get("epoch") == str(fill.epoch)
         if error.code != 410 or not is_epochs or not isinstance(oldest, int) or oldest > fill.up_to_seq:
             raise Unfilled(f"{error.code}: {problem.get('detail', error.reason)}") from error
-    except (OSError, ValueError) as error:
-        raise Unfilled(str(error)) from error
+    except _NO_ANSWER as error:
+        raise Unfilled(str(error) or type(error).__name__) from error
     try:
         return _ask(control, token, fill, max(oldest - 1, fill.after_seq), within_s)
-    except (OSError, ValueError) as error:
-        raise Unfilled(str(error)) from error
+    except _NO_ANSWER as error:
+        raise Unfilled(str(error) or type(error).__name__) from error
 
 
 def _ask(control: str, token: str, fill: Fill, after_seq: int, within_s: float) -> list[Tick]:
@@ -50,13 +54,14 @@ def _ask(control: str, token: str, fill: Fill, after_seq: int, within_s: float) 
     request = urllib.request.Request(f"{control}{path}?{query}", headers={"Authorization": f"Bearer {token}"})
     with _OPENER.open(request, timeout=within_s) as answer:
         page = json.loads(answer.read(_BODY_BYTES_MAX))
-    return [from_json(item) for item in page["items"]]
+    ticks = [from_json(item) for item in page["items"]]
+    return [tick for tick in ticks if all(isinstance(tick[name], int) for name in ("seq", "epoch", "tid", "flags"))]
 
 
 def _problem(error: urllib.error.HTTPError) -> dict[str, Any]:
     try:
         problem = json.loads(error.read(_BODY_BYTES_MAX))
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return {}
     return problem if isinstance(problem, dict) else {}
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
+from threading import RLock
 
 from mdhub_vnpy.sequence import FLAG_SNAPSHOT, Tick
 
@@ -42,7 +42,8 @@ class Merge:
     def __init__(self, deliver: Callable[[Tick], None]) -> None:
         """`deliver` is called under a lock, one tick at a time: it must be quick."""
         self._deliver = deliver
-        self._lock = Lock()
+        # A strategy may stop following a contract while it is given a tick.
+        self._lock = RLock()
         self._contracts: dict[str, _Seen] = {}
         self.delivered = 0
         self.duplicate = 0

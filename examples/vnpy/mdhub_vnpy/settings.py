@@ -53,7 +53,9 @@ def read(setting: dict[str, Any]) -> Settings:
                 raise ValueError(f"{key}: {address!r} is no address: {scheme}... is expected")
     if controls and len(controls) != len(ticks):
         raise ValueError(f"{CONTROL}: {len(controls)} addresses for {len(ticks)} hubs: as many are expected, or none")
-    user, token = setting.get(USER, ""), setting.get(TOKEN, "")
+    user, token = setting.get(USER, ""), (setting.get(TOKEN) or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError(f"{TOKEN}: a control or other character that is not ASCII is not allowed")
     hubs = [
         Hub(address, control.rstrip("/"), user, token)
         for address, control in zip(ticks, controls or [""] * len(ticks), strict=True)

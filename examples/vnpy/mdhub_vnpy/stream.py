@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -44,6 +45,11 @@ class Hub:
     user: str = ""
     token: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        """What cannot stand in a header would be named by the error of whoever puts it there."""
+        if not (self.token.isascii() and self.token.isprintable()):
+            raise ValueError("token: a control or other character that is not ASCII is not allowed")
+
 
 @dataclass
 class _Missed:
@@ -80,6 +86,7 @@ class HubStream:
         self._asked = 0
         self._why_unfilled = ""
         self._is_refused = False
+        self._garbage_told_s = float("-inf")
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"mdhub {hub.ticks}", daemon=True)]
         if hub.control:
@@ -112,7 +119,8 @@ class HubStream:
                 self._session(pulse)
             except Exception as error:  # noqa: BLE001
                 # A desk whose thread has died without a word would trade on stale ticks.
-                self._tell([f"is connected anew after {error!r}"])
+                with contextlib.suppress(Exception):
+                    self._tell([f"is connected anew after {error!r}"])
                 self._closing.wait(_AGAIN_S)
 
     def _session(self, pulse: Pulse) -> None:
@@ -176,10 +184,12 @@ class HubStream:
             try:
                 topic, payload = socket.recv_multipart(zmq.NOBLOCK)
                 message = msgpack.unpackb(payload, timestamp=3)
+                if not isinstance(message, dict) or "epoch" not in message:
+                    raise TypeError("a map with an epoch is expected")
             except zmq.Again:
                 return
-            except ValueError as error:
-                self._tell([f"sent what is no message: {error}"])
+            except (ValueError, TypeError) as error:
+                self._garbage(str(error) or type(error).__name__)
                 continue
             if message.get("v") != _VERSION:
                 continue
@@ -189,6 +199,12 @@ class HubStream:
                 self._hub_news(topic.decode(), message, pulse)
             else:
                 self._step(self._sequence.take(message))
+
+    def _garbage(self, why: str) -> None:
+        """Whoever sends much of it is told of once a second."""
+        if time.monotonic() - self._garbage_told_s >= _AGAIN_S:
+            self._garbage_told_s = time.monotonic()
+            self._tell([f"sent what is no message: {why}"])
 
     def _hub_news(self, topic: str, news: dict[str, Any], pulse: Pulse) -> None:
         if topic == "_hub.heartbeat":
@@ -202,8 +218,6 @@ class HubStream:
             self._tell([f"{news['vt_symbol']} is {news['state']}{why}{nearest}"])
 
     def _step(self, step: Step) -> None:
-        for tick in step.ticks:
-            self._on_tick(tick)
         for gap in step.gaps:
             self._missed.add(gap)
         for fill in step.fills:
@@ -212,6 +226,15 @@ class HubStream:
                 self._fills.put_nowait((time.monotonic(), fill))
             except queue.Full:
                 self._answers.put((fill, [], f"{_FILLS_MAX} gaps wait already"))
+        # Last, and each by itself: whoever stumbles over one of them loses that one alone.
+        stumbled: Exception | None = None
+        for tick in step.ticks:
+            try:
+                self._on_tick(tick)
+            except Exception as error:  # noqa: BLE001
+                stumbled = stumbled or error
+        if stumbled is not None:
+            raise stumbled
 
     def _take_answers(self) -> None:
         """What came of the fills; when nothing is under way any more, one line tells of all of them."""
@@ -239,6 +262,9 @@ class HubStream:
                 ticks, why = fetch(self.hub.control, self.hub.token, fill, _FILL_WITHIN_S), ""
             except Unfilled as error:
                 ticks, why = [], str(error)
+            except Exception as error:  # noqa: BLE001
+                # Without an answer the contract's ticks would be held, and without this thread those of all gaps.
+                ticks, why = [], type(error).__name__
             self._answers.put((fill, ticks, why))
 
     def _tell(self, news: list[str]) -> None:
