@@ -294,7 +294,7 @@ pub(crate) struct BackupArgs {
 pub(crate) struct ImportArgs {
     /// vnpy's connect_ctp.json, flat or wrapped, or a `kind: Account` document
     pub(crate) file: PathBuf,
-    /// ctp or sopt; by default what the file or its name says
+    /// ctp, sopt or vnpy; by default what the file or its name says
     #[arg(long)]
     pub(crate) gateway: Option<GatewayKind>,
     /// Its name; by default the file's, without connect_
@@ -316,7 +316,7 @@ pub(crate) struct AddArgs {
     /// Its name: lower-case letters, digits, inner hyphens
     #[arg(long)]
     pub(crate) id: AccountId,
-    /// ctp or sopt
+    /// ctp, sopt or vnpy
     #[arg(long)]
     pub(crate) gateway: GatewayKind,
     /// A front, tcp://HOST:PORT; may be repeated
@@ -355,7 +355,7 @@ Exit codes of a probe: 0 all that was tried works; 1 a file cannot be read; 2 an
 
 #[derive(Debug, Args)]
 pub(crate) struct GatewayArgs {
-    /// ctp or sopt
+    /// ctp, sopt or vnpy
     kind: GatewayKind,
     /// Test the login of the account in this file (`kind: Account`, or vnpy's connect_ctp.json), and print each step
     #[arg(long, value_name = "ACCOUNT.yaml")]
@@ -419,7 +419,8 @@ impl GatewayArgs {
                 Err("--library, --password-file, --contract and --check-password need --probe".into())
             }
             (None, Some(account), Some(incarnation), Some(parent_pid)) => {
-                Ok(Role::Worker(WorkerArgs { kind, account, incarnation, parent_pid }))
+                let dialect = kind.dialect().ok_or("a worker of gateway vnpy is a program in Python: mdhub_worker")?;
+                Ok(Role::Worker(WorkerArgs { dialect, account, incarnation, parent_pid }))
             }
             _ => Err("a worker needs --account, --incarnation and --parent-pid; people use --probe".into()),
         }

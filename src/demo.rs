@@ -133,6 +133,9 @@ fn settings(data: &DataDir, args: &DemoArgs) -> Result<LoadedSettings, Failure> 
         path: simulated_library()?.display().to_string(),
         sha256: None,
         env: BTreeMap::from([("SIMAPI_WORLD".to_owned(), world)]),
+        gateway_class: None,
+        serves: None,
+        connect: BTreeMap::new(),
     };
     let list = CONTRACTS.iter().map(|c| c.parse::<Contract>().map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
     let canaries = CANARIES.iter().map(|c| c.parse().map_err(|e: ContractError| e.to_string()));

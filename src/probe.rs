@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use mdhub_gateways::manager::Library;
 use mdhub_gateways::probe::{self, Probe, Step};
+use mdhub_gateways::program::Library;
 use mdhub_spec::account::document::AccountDocument;
 use mdhub_spec::account::{GatewayKind, Secret};
 use zeroize::Zeroizing;
@@ -36,13 +36,11 @@ pub(crate) fn run(kind: GatewayKind, file: &Path, args: &ProbeArgs) -> Result<i3
             account.password.clone()
         }
     };
-    let library = library(args, account.library.as_deref()).map_err(failed)?;
+    let library = library(kind, args, account.library.as_deref()).map_err(failed)?;
     let probe = Probe {
         program: std::env::current_exe().map_err(|e| format!("this program: {e}"))?,
         kind,
-        library: library.path,
-        library_sha256: library.sha256,
-        env: library.env,
+        library,
         user_id: account.user_id,
         password,
         broker_id: account.broker_id,
@@ -69,17 +67,22 @@ fn line(step: &Step) -> String {
 }
 
 /// The library by its path, or by its name in the settings file.
-fn library(args: &ProbeArgs, name: Option<&str>) -> Result<Library, Failure> {
+fn library(kind: GatewayKind, args: &ProbeArgs, name: Option<&str>) -> Result<Library, Failure> {
     if let Some(path) = &args.library {
         let path = std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        return Ok(Library { path, sha256: None, env: std::collections::BTreeMap::new() });
+        if kind == GatewayKind::Vnpy {
+            return Err("--library: an account of gateway vnpy needs the name of an entry with a gateway_class".into());
+        }
+        return Ok(Library { path, sha256: None, env: std::collections::BTreeMap::new(), vnpy_class: None });
     }
     let config = args.config.clone().unwrap_or_else(|| PathBuf::from("mdhub.yaml"));
     let name = name.ok_or("it names no library: give --library PATH")?;
     let settings = settings_file::load(&config)?;
     let known = settings.libraries.keys().cloned().collect::<Vec<_>>().join(", ");
     let found = settings.libraries.get(name).cloned();
-    found.ok_or_else(|| format!("library {name:?} is not in {}: allowed are {known}", config.display()))
+    let found = found.ok_or_else(|| format!("library {name:?} is not in {}: allowed are {known}", config.display()))?;
+    found.dialect(kind).map(|_| ()).map_err(|why| format!("library {name:?}: {why}"))?;
+    Ok(found)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {

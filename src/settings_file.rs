@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use mdhub_gateways::manager::Library;
+use mdhub_gateways::program::Library;
 use mdhub_spec::contract::Contract;
 use mdhub_spec::settings::Settings;
 use zeroize::Zeroizing;
@@ -68,8 +68,8 @@ pub(crate) fn resolve(mut settings: Settings, directory: &Path) -> Result<Loaded
         .iter()
         .map(|(name, library)| {
             let path = absolute(directory.join(&library.path));
-            let env = library.env.clone();
-            (name.clone(), Library { path, sha256: library.sha256.clone(), env })
+            let (sha256, env) = (library.sha256.clone(), library.env.clone());
+            (name.clone(), Library { path, sha256, env, vnpy_class: library.vnpy_class() })
         })
         .collect();
     Ok(LoadedSettings { file: None, settings, contracts, libraries })

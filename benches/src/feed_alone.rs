@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
-use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
+use mdhub_spec::plane::{FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::{RawTick, field};
 use mdhub_spec::settings::{Endpoint, Publish};
@@ -148,6 +149,7 @@ fn attach(feed: &FeedHandle, index: u8) -> Result<OwnedFd, Failure> {
         account,
         slot: SourceSlot::new(index).ok_or("no such slot")?,
         dialect: Dialect::Ctp,
+        is_low_precision: false,
         ticks: reader,
         vitals: Arc::new(SourceVitals::default()),
     };

@@ -14,8 +14,9 @@ use mdhub_feed::tid::Identity;
 use mdhub_feed::zmtp::{Server, ServerConfig};
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Exchange;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
-use mdhub_spec::plane::{Dialect, FeedVitals, SourceSlot, SourceVitals};
+use mdhub_spec::plane::{FeedVitals, SourceSlot, SourceVitals};
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Cleansing, Endpoint, Publish};
 use mdhub_spec::tick::Tick;
@@ -81,7 +82,7 @@ impl Bench {
 
 /// The records of [`crate::feed_alone`], whichever their day.
 fn days(calendar: &MarketCalendar) -> DayRule<'_> {
-    DayRule { calendar: &calendar.days, always_open: true }
+    DayRule { calendar: &calendar.days, always_open: true, is_action_day_right: false }
 }
 
 fn tick(raw: &RawTick) -> Result<Tick, Failure> {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::{Contract, Exchange};
-use mdhub_spec::plane::{Brought, ContractTicks, Dialect, Route, RouteTable, SourceMask, SourceSlot};
+use mdhub_spec::dialect::Dialect;
+use mdhub_spec::plane::{Brought, ContractTicks, Route, RouteTable, SourceMask, SourceSlot};
 use mdhub_spec::product::Listing;
 use mdhub_spec::time::Mono;
 
@@ -74,13 +75,6 @@ pub(crate) struct Contracts {
     table: Arc<RouteTable>,
     /// Where the table's contracts are, in its order.
     order: Vec<usize>,
-}
-
-const fn dialect_of(exchange: Exchange) -> Dialect {
-    match exchange {
-        Exchange::Sse | Exchange::Szse => Dialect::Sopt,
-        _ => Dialect::Ctp,
-    }
 }
 
 impl Contracts {
@@ -218,7 +212,7 @@ impl Contracts {
         self.order = table.routes.iter().filter_map(|route| self.places.get(&route.contract).copied()).collect();
         for Route { contract, .. } in &table.routes {
             let Some(place) = self.places.get(contract).and_then(|place| u32::try_from(*place).ok()) else { continue };
-            let index = &mut self.by_instrument[dialect_of(contract.exchange()) as usize];
+            let index = &mut self.by_instrument[Dialect::of(contract.exchange()) as usize];
             let symbol = contract.symbol().as_bytes();
             if index.contains_key(symbol) {
                 tracing::warn!(%contract, "another exchange's contract has the same symbol: this one gets no ticks");

@@ -10,7 +10,7 @@
 
 use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::tick::{Quote, Tick};
 
 /// Version of the payload.

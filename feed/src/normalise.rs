@@ -17,7 +17,7 @@
 pub mod exchange_time;
 
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::raw_tick::{RawLevel, RawTick};
 use mdhub_spec::tick::{Quote, Tick};
 
@@ -119,7 +119,7 @@ mod tests {
         exchange: Exchange,
         multiplier: Option<f64>,
     ) -> Result<Tick, TimeFault> {
-        let rule = DayRule { calendar: &TradingCalendar::shipped(), always_open: false };
+        let rule = DayRule { calendar: &TradingCalendar::shipped(), always_open: false, is_action_day_right: false };
         normalise(raw, dialect, exchange, multiplier, &rule, &mut DateCache::default())
     }
 

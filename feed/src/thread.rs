@@ -244,8 +244,8 @@ impl Feed {
 
     fn command(&mut self, command: FeedCommand) {
         match command {
-            FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals } => {
-                let source = Source::new(&account, slot, dialect, vitals);
+            FeedCommand::Attach { incarnation, account, slot, dialect, is_low_precision, ticks, vitals } => {
+                let source = Source::new(&account, slot, dialect, vitals).with_low_precision(is_low_precision);
                 self.attach(Attached { incarnation, account, pipe: Pipe::new(ticks), source });
             }
             FeedCommand::Detach { incarnation } => {

@@ -37,6 +37,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::probe::{self, Probe, Step, Verdict};
+use crate::program::{Library, Worker};
 use children::Children;
 use spawner::{Request, Spawned, Spawner};
 use state::{Launching, State};
@@ -76,17 +77,6 @@ pub struct ManagerConfig {
     /// Whether this process is a hub: it then takes in, as a subreaper, whatever its workers leave behind, and reaps every
     /// child that the manager did not make. At most one manager of a process may.
     pub takes_in_children: bool,
-}
-
-/// A vendor library, as the settings describe it.
-#[derive(Debug, Clone)]
-pub struct Library {
-    /// Path of the shared object.
-    pub path: PathBuf,
-    /// Its SHA-256, checked by the worker before it is loaded.
-    pub sha256: Option<String>,
-    /// Environment variables of workers that load it.
-    pub env: BTreeMap<String, String>,
 }
 
 /// One start.
@@ -287,19 +277,21 @@ impl GatewayManager {
         let flow_dir = self.config.flow_root.join(account.id.as_str());
         let settings = &account.settings;
         let mut frame = Zeroizing::new(Vec::new());
-        let library = std::path::absolute(&launch.library.path).unwrap_or_else(|_| launch.library.path.clone());
+        let (gateway_class, connect) = launch.library.class_and_connect();
         let start = Start {
             protocol_version: PROTOCOL_VERSION,
             user_id: settings.user_id.clone(),
             password: account.password.reveal().to_owned(),
             broker_id: settings.broker_id.clone(),
             md_address: settings.md_address.iter().map(|a| a.as_str().to_owned()).collect(),
-            library: library.to_string_lossy().into_owned(),
+            library: launch.library.absolute().to_string_lossy().into_owned(),
             library_sha256: launch.library.sha256.clone(),
             flow_dir: flow_dir.to_string_lossy().into_owned(),
             contracts: launch.contracts.clone(),
             limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
             session_open: false,
+            gateway_class,
+            connect,
         };
         let mut command = Command::Start(Box::new(start));
         let put = frame::put_command(&mut frame, &command).map_err(|e| format!("the Start command: {e}"));
@@ -308,10 +300,8 @@ impl GatewayManager {
         }
         let request = Request {
             program: self.config.program.clone(),
-            kind: account.gateway,
-            account: account.id.clone(),
-            incarnation: launch.incarnation,
-            env: launch.library.env.clone(),
+            worker: Worker { kind: account.gateway, account: account.id.clone(), incarnation: launch.incarnation },
+            library: launch.library.clone(),
             flow_dir,
             lock_root: self.config.lock_root.clone(),
         };

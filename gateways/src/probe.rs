@@ -3,7 +3,6 @@
 //! The vendor's library runs in a throw-away worker process, since it may crash. Whoever asks gets the steps through a
 //! closure, and a verdict at the end; there is a deadline to all of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -18,6 +17,7 @@ use mdhub_spec::time::Mono;
 
 use crate::clock;
 use crate::manager::children::Children;
+use crate::program::{self, Library};
 use crate::vendor::library;
 use child::{Child, News};
 
@@ -46,14 +46,10 @@ const WRONG_PASSWORD: &str = "mdhub-wrong-password";
 pub struct Probe {
     /// The program whose command `gateway` is a worker.
     pub program: PathBuf,
-    /// Which vendor interface.
+    /// Which program drives it.
     pub kind: GatewayKind,
-    /// The vendor's library.
-    pub library: PathBuf,
-    /// Its SHA-256, where it is pinned.
-    pub library_sha256: Option<String>,
-    /// Environment variables for it.
-    pub env: BTreeMap<String, String>,
+    /// What the worker loads.
+    pub library: Library,
     /// Login name at the broker.
     pub user_id: String,
     /// Password.
@@ -88,6 +84,7 @@ pub struct Step {
 #[expect(missing_docs, reason = "their Display says it")]
 pub enum What {
     LibraryFound { path: PathBuf, sha256: String },
+    EnvironmentFound { path: PathBuf },
     LibraryMissing { path: PathBuf, why: String },
     Resolved { address: FrontAddress, to: Vec<SocketAddr> },
     Unresolved { address: FrontAddress, why: String },
@@ -113,6 +110,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LibraryFound { path, sha256 } => write!(f, "library {} found, sha256 {sha256}", path.display()),
+            Self::EnvironmentFound { path } => write!(f, "vnpy's environment {} found", path.display()),
             Self::LibraryMissing { path, why } => write!(f, "library {}: {why}", path.display()),
             Self::Resolved { address, to } => {
                 let to: Vec<String> = to.iter().map(SocketAddr::to_string).collect();
@@ -197,16 +195,7 @@ impl Trial<'_> {
     }
 
     fn run(&mut self) -> Result<Verdict, Verdict> {
-        let path = self.probe.library.clone();
-        match library::sha256(&path) {
-            Ok(sha256) => self.say(true, What::LibraryFound { path, sha256 }),
-            Err(e) => {
-                let missing = What::LibraryMissing { path, why: e.to_string() };
-                let verdict = Verdict::new(EXIT_LIBRARY, missing.to_string());
-                self.say(false, missing);
-                return Err(verdict);
-            }
-        }
+        self.find_library()?;
         let (front, is_reached) = self.first_reachable().ok_or_else(|| {
             Verdict::new(mdhub_spec::process::EXIT_START, "md_address is empty: at least one tcp://HOST:PORT is needed")
         })?;
@@ -223,6 +212,29 @@ impl Trial<'_> {
             self.check_password(&front);
         }
         Ok(verdict)
+    }
+
+    /// Looks whether there is what the worker is to load.
+    fn find_library(&mut self) -> Result<(), Verdict> {
+        let Library { path, vnpy_class, .. } = self.probe.library.clone();
+        let missing = match (vnpy_class, library::sha256(&path)) {
+            (None, Ok(sha256)) => {
+                self.say(true, What::LibraryFound { path, sha256 });
+                return Ok(());
+            }
+            (None, Err(e)) => What::LibraryMissing { path, why: e.to_string() },
+            (Some(_), _) if program::interpreter(&path).exists() => {
+                self.say(true, What::EnvironmentFound { path });
+                return Ok(());
+            }
+            (Some(_), _) => What::LibraryMissing {
+                why: format!("no environment of vnpy is there; make it with: gateways/vnpy/install {}", path.display()),
+                path,
+            },
+        };
+        let verdict = Verdict::new(EXIT_LIBRARY, missing.to_string());
+        self.say(false, missing);
+        Err(verdict)
     }
 
     /// Fails once nobody waits any more, or the deadline has come.
@@ -280,7 +292,10 @@ impl Trial<'_> {
         let start = self.start(front, password, contracts);
         let mut child = match Child::spawn(self.children, self.probe, start) {
             Ok(child) => child,
-            Err(why) => return Verdict::new(EXIT_INTERNAL, format!("{}: {why}", self.probe.program.display())),
+            Err(why) => {
+                let Probe { program, library, kind, .. } = self.probe;
+                return Verdict::new(EXIT_INTERNAL, program::failed(program, library, *kind, &why));
+            }
         };
         self.follow(&mut child, contracts)
     }
@@ -294,19 +309,22 @@ impl Trial<'_> {
             subscribe_timeout_ms: left_ms.min(5_000),
             ..Limits::default()
         };
+        let (gateway_class, connect) = self.probe.library.class_and_connect();
         Start {
             protocol_version: PROTOCOL_VERSION,
             user_id: self.probe.user_id.clone(),
             password,
             broker_id: self.probe.broker_id.clone(),
             md_address: vec![front.as_str().to_owned()],
-            library: self.probe.library.display().to_string(),
-            library_sha256: self.probe.library_sha256.clone(),
+            library: self.probe.library.absolute().display().to_string(),
+            library_sha256: self.probe.library.sha256.clone(),
             // The process has a directory of its own for it.
             flow_dir: String::new(),
             contracts: contracts.to_vec(),
             limits,
             session_open: false,
+            gateway_class,
+            connect,
         }
     }
 

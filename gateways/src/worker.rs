@@ -28,7 +28,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Inbox, SyncSender, sync_channel};
 
-use mdhub_spec::account::{AccountId, FrontAddress, GatewayKind};
+use mdhub_spec::account::{AccountId, FrontAddress};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame::{Command, PROTOCOL_VERSION, Report, Start};
 use mdhub_spec::process::Incarnation;
 pub use mdhub_spec::process::{
@@ -67,7 +68,7 @@ const EVENTS_MAX: usize = 32_768;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerArgs {
     /// Which flavour of library to drive.
-    pub kind: GatewayKind,
+    pub dialect: Dialect,
     /// Whose worker this is.
     pub account: AccountId,
     /// Which life of it.
@@ -168,7 +169,7 @@ fn serve(
     let mut start = wait_for_start(&inbox)?;
     let ring = Arc::new(TickRing::new());
     ring.write_to(ticks, events.clone()).map_err(|e| Leave::new(EXIT_INTERNAL, format!("thread: {e}")))?;
-    let connection = connect(args.kind, &mut start, control, Arc::clone(&ring), events)?;
+    let connection = connect(args.dialect, &mut start, control, Arc::clone(&ring), events)?;
     Worker::new(control, connection, ring, *start).run(&inbox)
 }
 
@@ -203,7 +204,7 @@ fn wait_for_start(inbox: &Inbox<Event>) -> Result<Box<Start>, Leave> {
 
 /// Loads the library and lets it connect. Everything is checked before the library sees it.
 fn connect(
-    kind: GatewayKind,
+    dialect: Dialect,
     start: &mut Start,
     control: &mut Control,
     ring: Arc<TickRing>,
@@ -221,7 +222,7 @@ fn connect(
     let (broker_id, user_id, password) = (&start.broker_id, &start.user_id, &start.password);
     let login = login_request(Credentials { broker_id, user_id, password }).map_err(bad_start)?;
     start.password.zeroize();
-    let layout = Layout::of(kind);
+    let layout = Layout::of(dialect);
     let library = Library::load(Path::new(&start.library), start.library_sha256.as_deref(), layout)
         .map_err(|e| Leave::new(EXIT_LIBRARY, e.to_string()))?;
     let known = library.is_known();

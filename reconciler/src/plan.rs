@@ -19,8 +19,9 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::{Mono, Now};
 
@@ -93,7 +94,7 @@ pub struct Plan {
     /// Tick pipes to close at once, whatever is in them: their writers are sick.
     pub detach: BTreeSet<Incarnation>,
     /// The kinds whose sources are all silent at once though they are on independent fronts, since when.
-    pub silent_markets: BTreeMap<GatewayKind, Mono>,
+    pub silent_markets: BTreeMap<Dialect, Mono>,
     /// Pairs of accounts that share a front, so that they are no redundancy for each other.
     pub shared_fronts: BTreeSet<(AccountId, AccountId)>,
     /// When to plan again, if nothing changes before.
@@ -157,12 +158,12 @@ fn one(
     let crashes =
         wanted.map(|account| backoff::crashes(&desired.policy, account, &observed.ended_sick, &view.exits, now.mono));
     let (crashes, crash_leaves) = crashes.unwrap_or_default();
-    let reopens = wanted.and_then(|account| observed.closed.get(&account.kind).copied().flatten());
+    let reopens = wanted.and_then(|account| observed.closed.get(&account.dialect).copied().flatten());
     let due = verdict.due(&desired.policy, observed.watching_since, now.mono);
     let wake_at = due.into_iter().chain(crash_leaves).chain(reopens).filter(|at| *at > now.mono).min();
     let subscribed = match assignment {
         Some(assignment) => assignment.subscriptions.get(id).map_or(0, |contracts| contracts.len()),
-        None => wanted.map_or(0, |account| desired.contracts_of(account.kind).count()),
+        None => wanted.map_or(0, |account| desired.contracts_of(account.dialect).count()),
     };
     let fails = observed.fails.get(id);
     let subject = Subject { id, desired, subscribed, fails, crashes, reopens, now: now.mono };

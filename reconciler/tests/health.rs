@@ -11,8 +11,9 @@ mod views;
 
 use expect_test::expect;
 use mdhub_reconciler::plan::DesiredAccount;
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Exchange;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Ending, Exit, ExitReason, FrontState, ProcessView};
 use scenario::{Scenario, ago, asked_exit, ready};
 use views::{account, exit, incarnation};
@@ -184,7 +185,7 @@ fn all_silent_on_independent_fronts_may_be_the_market_and_nobody_is_ended_for_a_
         route   rb2701.SHFE <- [ctp-main ctp-backup]
         wake    in 9000 ms
     "#]]);
-    assert_eq!(silent(30_000).plan().silent_markets, [(GatewayKind::Ctp, ago(20_000))].into());
+    assert_eq!(silent(30_000).plan().silent_markets, [(Dialect::Ctp, ago(20_000))].into());
     silent(129_999).check(&expect![[r#"
         status  ctp-backup Unhealthy: it is logged in, but none of its watched exchanges ticks; nor do the others, so perhaps the market is silent; held for 1 s
         status  ctp-main Unhealthy: it is logged in, but none of its watched exchanges ticks; nor do the others, so perhaps the market is silent; held for 1 s
@@ -234,7 +235,7 @@ fn after_the_hold_silent_sources_are_ended_one_at_a_time_the_lowest_priority_fir
 fn a_silent_market_is_silent_still_while_a_source_is_restarted() {
     let mut silent = two().ticked("ctp-main", 140_000, 140_000).ticked("ctp-backup", 140_000, 140_000);
     let since = silent.plan().silent_markets;
-    assert_eq!(since, [(GatewayKind::Ctp, ago(130_000))].into());
+    assert_eq!(since, [(Dialect::Ctp, ago(130_000))].into());
     silent.observed.gateways.remove(&"ctp-backup".parse().expect("a slug"));
     let mut restarting = silent.exits("ctp-backup", [asked_exit(2, ago(100))]);
     restarting.observed.ended_sick.insert(incarnation(2));
@@ -505,7 +506,7 @@ fn five_exits_in_ten_minutes_are_a_crash_loop_and_it_goes_on_trying() {
 #[test]
 fn where_the_market_is_closed_nothing_runs_and_nothing_is_wrong() {
     let mut scenario = two();
-    scenario.observed.closed = [(GatewayKind::Ctp, Some(ago(0).plus_ms(90_000)))].into();
+    scenario.observed.closed = [(Dialect::Ctp, Some(ago(0).plus_ms(90_000)))].into();
     scenario.check(&expect![[r#"
         action  terminate ctp-backup 7.2
         action  terminate ctp-main 7.1

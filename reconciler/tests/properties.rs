@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mdhub_reconciler::plan::{Action, Desired, DesiredAccount, Observed, Plan, Policy, Spread, Subscribed, plan};
-use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind};
+use mdhub_spec::account::{AccountId, Fingerprint};
 use mdhub_spec::condition::{ConditionStatus, ConditionType, Phase};
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, ProcessView};
 use mdhub_spec::time::{Mono, Now};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -63,8 +64,8 @@ prop_compose! {
         problem in option::weighted(0.1, Just("no library".to_owned())),
         fronts in btree_set(prop::sample::select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     ) -> DesiredAccount {
-        let kind = if sopt { GatewayKind::Sopt } else { GatewayKind::Ctp };
-        DesiredAccount { kind, priority, is_enabled, suspended, fingerprint, problem, fronts, ..views::account() }
+        let dialect = if sopt { Dialect::Sopt } else { Dialect::Ctp };
+        DesiredAccount { dialect, priority, is_enabled, suspended, fingerprint, problem, fronts, ..views::account() }
     }
 }
 
@@ -151,7 +152,7 @@ prop_compose! {
         let contracts = CONTRACTS.map(|c| c.parse().expect("a contract")).into();
         let view = |(process, exits)| GatewayView { process, exits };
         let gateways = gateways.into_iter().map(|(id, parts)| (id, view(parts))).collect();
-        let closed = closed.map(|until| (GatewayKind::Ctp, until)).into_iter().collect();
+        let closed = closed.map(|until| (Dialect::Ctp, until)).into_iter().collect();
         let desired = Desired { accounts, contracts, policy: POLICY, refused_codes: BTreeSet::from([3]), spread };
         let observed = Observed {
             gateways, attached, watching_since, open, closed, deliveries, garbage, ended_sick, subscribed, fails,
@@ -259,7 +260,7 @@ proptest! {
         let plan = plan_at(&world, now);
         prop_assert!(plan.routes.keys().eq(&desired.contracts));
         for (contract, sources) in &plan.routes {
-            prop_assert!(sources.iter().all(|id| desired.accounts[id].kind.serves(contract.exchange())));
+            prop_assert!(sources.iter().all(|id| desired.accounts[id].dialect.serves(contract.exchange())));
             prop_assert!(sources.is_sorted_by_key(is_down));
             // Where contracts are spread, whoever is to have one comes first.
             let by_priority = sources.is_sorted_by_key(|id| (is_down(id), desired.accounts[id].priority, id));

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use expect_test::expect;
 use mdhub_reconciler::plan::DesiredAccount;
-use mdhub_spec::account::{Fingerprint, GatewayKind};
+use mdhub_spec::account::{AccountId, Fingerprint};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{EXIT_LOGIN_REFUSED, Ending, Exit, ExitReason, FrontState, ProcessView};
 use scenario::{Scenario, ago, asked_exit, ready};
 use views::{account, exit, incarnation, process};
@@ -460,7 +461,7 @@ fn an_account_that_cannot_be_launched_is_blocked_and_what_runs_is_not_ended_for_
 #[test]
 fn a_contract_is_fed_by_all_who_serve_its_exchange_and_by_the_dead_until_their_pipe_is_drained() {
     let backup = DesiredAccount { priority: 2, ..account() };
-    let sopt = DesiredAccount { kind: GatewayKind::Sopt, ..account() };
+    let sopt = DesiredAccount { dialect: Dialect::Sopt, ..account() };
     let mut scenario = Scenario::new()
         .contracts(&["rb2701.SHFE", "10009123.SSE"])
         .account("ctp-a-backup", backup)
@@ -486,4 +487,31 @@ fn a_contract_is_fed_by_all_who_serve_its_exchange_and_by_the_dead_until_their_p
         route   rb2701.SHFE <- [ctp-a-backup]
         wake    in 990 ms
     "#]]);
+}
+
+#[test]
+fn a_source_of_converted_ticks_feeds_what_no_other_one_brings_and_nothing_else() {
+    let converted = DesiredAccount { is_low_precision: true, ..account() };
+    let exact = DesiredAccount { priority: 2, ..account() };
+    let mut scenario = Scenario::new()
+        .contracts(&["m2705.DCE", "rb2701.SHFE"])
+        .account("a-converted", converted)
+        .account("b-exact", exact)
+        .process("a-converted", ready(1))
+        .process("b-exact", ready(2));
+    let routes = |scenario: &Scenario| {
+        let plan = scenario.plan();
+        let names = |ids: &Vec<AccountId>| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+        plan.routes.iter().map(|(contract, ids)| (contract.to_string(), names(ids))).collect::<Vec<_>>()
+    };
+    let both = |m: &[&str], rb: &[&str]| {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        vec![("m2705.DCE".to_owned(), owned(m)), ("rb2701.SHFE".to_owned(), owned(rb))]
+    };
+    assert_eq!(routes(&scenario), both(&["b-exact"], &["b-exact"]));
+    let fails = BTreeSet::from(["m2705.DCE".parse().expect("a contract")]);
+    scenario.observed.fails.insert("b-exact".parse().expect("a slug"), fails);
+    assert_eq!(routes(&scenario), both(&["a-converted", "b-exact"], &["b-exact"]), "what it does not bring");
+    scenario.observed.gateways.retain(|id, _| id.as_str() != "b-exact");
+    assert_eq!(routes(&scenario), both(&["a-converted"], &["a-converted"]), "nobody else is there");
 }

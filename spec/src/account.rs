@@ -8,7 +8,7 @@ use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
 use zeroize::Zeroizing;
 
-use crate::contract::Exchange;
+use crate::dialect::Dialect;
 
 pub mod document;
 
@@ -27,7 +27,7 @@ pub enum AccountError {
         given: String,
     },
     /// A kind of gateway that mdhub does not drive.
-    #[error("gateway {given:?} is not known: allowed are ctp, sopt")]
+    #[error("gateway {given:?} is not known: allowed are ctp, sopt, vnpy")]
     Gateway {
         /// What was given.
         given: String,
@@ -102,14 +102,16 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// Which vendor interface an account speaks.
+/// Which program drives an account's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GatewayKind {
-    /// CTP: futures and their options.
+    /// mdhub's own, on the vendor's CTP: futures and their options.
     Ctp,
-    /// SOPT: options and ETFs of the stock exchanges.
+    /// mdhub's own, on the vendor's SOPT: options and ETFs of the stock exchanges.
     Sopt,
+    /// A gateway class of vnpy, in Python; the account's library says which.
+    Vnpy,
 }
 
 impl GatewayKind {
@@ -119,13 +121,27 @@ impl GatewayKind {
         match self {
             Self::Ctp => "ctp",
             Self::Sopt => "sopt",
+            Self::Vnpy => "vnpy",
         }
     }
 
-    /// Whether accounts of this kind carry contracts of `exchange`.
+    /// The vendor's interface that mdhub's own program drives; `None` where the account's library decides.
     #[must_use]
-    pub const fn serves(self, exchange: Exchange) -> bool {
-        matches!(self, Self::Sopt) == matches!(exchange, Exchange::Sse | Exchange::Szse)
+    pub const fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Ctp => Some(Dialect::Ctp),
+            Self::Sopt => Some(Dialect::Sopt),
+            Self::Vnpy => None,
+        }
+    }
+}
+
+impl From<Dialect> for GatewayKind {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Ctp => Self::Ctp,
+            Dialect::Sopt => Self::Sopt,
+        }
     }
 }
 
@@ -142,6 +158,7 @@ impl FromStr for GatewayKind {
         match s {
             "ctp" => Ok(Self::Ctp),
             "sopt" => Ok(Self::Sopt),
+            "vnpy" => Ok(Self::Vnpy),
             _ => Err(AccountError::Gateway { given: s.to_owned() }),
         }
     }
@@ -293,7 +310,7 @@ impl fmt::Debug for Secret {
 pub struct MarketDataAccount {
     /// Its name.
     pub id: AccountId,
-    /// Which vendor interface it speaks.
+    /// Which program drives it.
     pub gateway: GatewayKind,
     /// What the gateway needs beside the secrets.
     pub settings: AccountSettings,
@@ -445,13 +462,5 @@ mod tests {
     #[test]
     fn a_secret_is_never_printed() {
         assert!(!format!("{:?}", account()).contains("hunter2"));
-    }
-
-    #[test]
-    fn a_kind_serves_its_own_exchanges() {
-        for exchange in Exchange::ALL {
-            assert_ne!(GatewayKind::Ctp.serves(exchange), GatewayKind::Sopt.serves(exchange));
-        }
-        assert!(GatewayKind::Sopt.serves(Exchange::Sse));
     }
 }

@@ -10,6 +10,8 @@
 //! | 2 | worker to hub | plain log text |
 //! | 3 | worker to hub | [`Report`]s; read by the gateway manager |
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -76,7 +78,7 @@ pub struct Start {
     /// Fronts, each `tcp://HOST:PORT`. A worker uses one of them, and the account's next one the next: the vendor's library
     /// would connect to all at once and keep whichever answers first.
     pub md_address: Vec<String>,
-    /// Path of the vendor library.
+    /// Path of the vendor library, or of vnpy's environment.
     pub library: String,
     /// Its SHA-256 in lower-case hex, checked before it is loaded.
     pub library_sha256: Option<String>,
@@ -90,6 +92,12 @@ pub struct Start {
     /// Whether the session is open: see [`Command::Session`].
     #[serde(default)]
     pub session_open: bool,
+    /// For a worker of kind `vnpy`, whose `library` is its environment: the gateway's class, `MODULE.CLASS`.
+    #[serde(default)]
+    pub gateway_class: String,
+    /// For such a worker: what the class's `connect` is given beside the account's own fields.
+    #[serde(default)]
+    pub connect: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for Start {
@@ -325,6 +333,8 @@ mod tests {
             contracts: vec!["m2705.DCE".parse().expect("a contract")],
             limits: Limits::default(),
             session_open: true,
+            gateway_class: String::new(),
+            connect: BTreeMap::new(),
         }
     }
 
@@ -392,7 +402,7 @@ mod tests {
         let text = String::from_utf8_lossy(&out).into_owned();
         let fields = "Start protocol_version user_id password broker_id md_address library library_sha256 flow_dir contracts \
             limits front_timeout_ms disconnects_max disconnects_window_ms login_timeout_ms subscribe_timeout_ms silent_ms \
-            overflow_beats_max report_timeout_ms session_open";
+            overflow_beats_max report_timeout_ms session_open gateway_class connect";
         let mut from = 0;
         for field in fields.split_whitespace() {
             let at = text[from..].find(field).unwrap_or_else(|| panic!("{field} is not where it was: {text:?}"));

@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`account`] | desired state: `MarketDataAccount`, its settings and secrets |
+//! | [`dialect`] | the vendor's interface that a source's ticks come through |
 //! | [`contract`] | exchanges, instrument codes, `vt_symbol` |
 //! | [`raw_tick`] | the fixed wire layout in which a worker hands on a vendor's depth record |
 //! | [`tick`] | a normalised tick, as the feed works with it |
@@ -24,6 +25,7 @@ pub mod account;
 pub mod calendar;
 pub mod condition;
 pub mod contract;
+pub mod dialect;
 pub mod frame;
 pub mod operation;
 pub mod plane;

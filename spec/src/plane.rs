@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::civil::Date;
 
-use crate::account::{AccountId, GatewayKind};
+use crate::account::AccountId;
 use crate::calendar::MarketCalendar;
 use crate::contract::{Contract, Exchange};
+use crate::dialect::Dialect;
 use crate::process::Incarnation;
 use crate::raw_tick::RawTick;
 use crate::settings::{Cleansing, Publish, Rule};
@@ -126,24 +127,6 @@ pub struct Brought {
     /// In the order of its routes: who has brought a tick that no rule condemned since this was last asked for, published or
     /// not.
     pub sources: Vec<SourceMask>,
-}
-
-/// How a source writes what it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// CTP's depth record.
-    Ctp,
-    /// SOPT's.
-    Sopt,
-}
-
-impl From<GatewayKind> for Dialect {
-    fn from(kind: GatewayKind) -> Self {
-        match kind {
-            GatewayKind::Ctp => Self::Ctp,
-            GatewayKind::Sopt => Self::Sopt,
-        }
-    }
 }
 
 /// Counters of one source on one exchange. Written by the feed thread alone, read by anyone; each only grows.
@@ -445,6 +428,8 @@ pub enum FeedCommand {
         slot: SourceSlot,
         /// How it writes.
         dialect: Dialect,
+        /// Whether another program has converted its ticks: then they are flagged `low_precision`.
+        is_low_precision: bool,
         /// The reading end of its pipe, non-blocking.
         ticks: OwnedFd,
         /// Where to count.

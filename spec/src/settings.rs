@@ -17,6 +17,7 @@ mod cleansing;
 mod health;
 mod http;
 mod hub_limits;
+mod library;
 mod number;
 mod publish;
 
@@ -28,6 +29,7 @@ pub use cleansing::{Cleansing, Clock, Rule, RuleMode};
 pub use health::Health;
 pub use http::Http;
 pub use hub_limits::HubLimits;
+pub use library::{Library, VnpyClass};
 pub use number::Number;
 pub use publish::{DemandPolicy, Network, Publish, Sha256, TOKEN_NAME_BYTES_MAX, TOKENS_MAX, Token};
 
@@ -155,20 +157,6 @@ pub struct Contracts {
     pub max_by_account: BTreeMap<AccountId, u32>,
 }
 
-/// One entry of section `libraries`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Library {
-    /// Path of the shared object; relative to the settings file.
-    pub path: String,
-    /// Its SHA-256, checked before it is loaded.
-    #[serde(default)]
-    pub sha256: Option<String>,
-    /// Environment variables for workers that load it; nothing else reaches them.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-}
-
 /// Section `logging`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -264,19 +252,6 @@ impl Settings {
         self.alerts.check()?;
         self.logging.check()?;
         self.health.check()
-    }
-}
-
-impl Library {
-    /// An environment that no process could be given would keep every gateway of this library from starting.
-    fn check(&self, name: &str) -> Result<(), Fault> {
-        let is_wrong =
-            |(key, value): &(&String, &String)| key.is_empty() || key.contains(['=', '\0']) || value.contains('\0');
-        self.env.iter().find(is_wrong).map_or(Ok(()), |(key, value)| {
-            let message =
-                format!("{name}.env: {key:?}: {value:?} is not allowed: a name without = and no NUL in either");
-            Err(("libraries", message))
-        })
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn table(
     let rows = contracts.iter().zip(ticks).map(|(contract, ticks)| {
         let of = |has: &dyn Fn(&Holder) -> bool| {
             let holders =
-                holdings.holders.iter().filter(|holder| holder.kind.serves(contract.exchange()) && has(holder));
+                holdings.holders.iter().filter(|holder| holder.dialect.serves(contract.exchange()) && has(holder));
             holders.fold(SourceMask::NONE, |mask, holder| mask.with(holder.slot))
         };
         let lately = ticks.map_or(SourceMask::NONE, |ticks| ticks.lately);
@@ -114,8 +114,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use mdhub_reconciler::plan::{Policy, Spread};
-    use mdhub_spec::account::GatewayKind;
     use mdhub_spec::calendar::MarketCalendar;
+    use mdhub_spec::dialect::Dialect;
     use mdhub_spec::plane::SourceSlot;
     use mdhub_spec::time::Mono;
 
@@ -154,8 +154,8 @@ mod tests {
             is_replay: false,
             calendar: MarketCalendar::shipped(),
         };
-        let (account, kind) = ("ctp-a".parse().expect("an id"), GatewayKind::Ctp);
-        let holder = Holder { account, slot: slot(3), kind, assigned: Some(set(&ALL)), told };
+        let (account, dialect) = ("ctp-a".parse().expect("an id"), Dialect::Ctp);
+        let holder = Holder { account, slot: slot(3), dialect, assigned: Some(set(&ALL)), told };
         Holdings { configured: Arc::new(configured), wanted: set(&ALL), holders: vec![holder] }
     }
 

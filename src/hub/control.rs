@@ -23,7 +23,7 @@ use mdhub_reconciler::controller::{self, Requeue, Retry, Watch};
 use mdhub_reconciler::plan::{Action, Observed, Plan, Subscribed, plan};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::contract::Contract;
-use mdhub_spec::plane::{Dialect, FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
+use mdhub_spec::plane::{FeedCommand, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::ports::SetAside;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::{Mono, Now};
@@ -234,7 +234,8 @@ impl Control {
         if let Some(before) = state.desired.clone() {
             let contracts = self.wanted_contracts(&state.demanded);
             let accounts = before.accounts.values().cloned().collect();
-            let desired = DesiredState::new(&configured, &state.slots, accounts).with_contracts(contracts);
+            let desired =
+                DesiredState::new(&configured, &state.slots, accounts, Some(&before)).with_contracts(contracts);
             state.desired = Some(Arc::new(desired));
         }
         drop(state);
@@ -271,7 +272,9 @@ impl Control {
         state.sessions.retain(|id, _| views.contains_key(id));
         state.subscribed.retain(|id, _| views.contains_key(id));
         let contracts = self.wanted_contracts(&state.demanded);
-        let desired = DesiredState::new(&self.configured(), &state.slots, accounts).with_contracts(contracts);
+        let before = state.desired.clone();
+        let desired =
+            DesiredState::new(&self.configured(), &state.slots, accounts, before.as_deref()).with_contracts(contracts);
         state.desired = Some(Arc::new(desired));
         drop(state);
         self.told();
@@ -398,8 +401,8 @@ impl Control {
             let Some(process) = view.process.as_ref().filter(|p| p.hello_at.is_some()) else { continue };
             let mut state = self.state();
             let desired = state.desired.clone();
-            let kind = desired.as_ref().and_then(|d| d.accounts.get(id)).map(|account| account.gateway);
-            let is_open = kind.is_some_and(|kind| observed.open.keys().any(|exchange| kind.serves(*exchange)));
+            let dialect = desired.as_ref().and_then(|desired| desired.dialect(id));
+            let is_open = dialect.is_some_and(|dialect| observed.open.keys().any(|exchange| dialect.serves(*exchange)));
             if state.sessions.insert(id.clone(), (process.incarnation, is_open)) == Some((process.incarnation, is_open))
             {
                 continue;
@@ -513,10 +516,9 @@ impl Control {
     ) -> Result<(), String> {
         let account = desired.accounts.get(id).ok_or("the account is gone")?.clone();
         let library = self.configured().libraries.get(&account.settings.library).ok_or("the library is gone")?.clone();
-        let kind = account.gateway;
+        let (dialect, is_low_precision) = (library.dialect(account.gateway)?, library.is_low_precision());
         let wanted = subscriptions::wanted(desired, plan, id).ok_or("the account is to subscribe nothing")?;
-        let contracts = wanted.iter().filter(|contract| kind.serves(contract.exchange())).cloned().collect();
-        let dialect = Dialect::from(account.gateway);
+        let contracts = wanted.iter().filter(|contract| dialect.serves(contract.exchange())).cloned().collect();
         let incarnation = Incarnation { epoch: self.epoch, counter: self.launches.fetch_add(1, Ordering::Relaxed) + 1 };
         let generation = account.generation;
         let launch = Launch { account, incarnation, after, library, contracts };
@@ -536,7 +538,8 @@ impl Control {
         // Its routes stand before its first tick can come.
         self.route().await?;
         let (account, ticks) = (id.clone(), launched.ticks);
-        self.ask_feed(FeedCommand::Attach { incarnation, account, slot, dialect, ticks, vitals }).await
+        self.ask_feed(FeedCommand::Attach { incarnation, account, slot, dialect, is_low_precision, ticks, vitals })
+            .await
     }
 
     /// Makes the feed's route table what the plan says, if it is not. The plan is made in this table's turn: one made

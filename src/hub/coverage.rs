@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::{SourceMask, SourceSlot};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::time::Mono;
@@ -18,8 +19,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) incarnation: Incarnation,
     pub(crate) slot: SourceSlot,
-    /// Of the contracts it has those that this kind carries.
-    pub(crate) kind: GatewayKind,
+    /// Of the contracts it has those of this dialect.
+    pub(crate) dialect: Dialect,
     pub(crate) contracts: &'a BTreeSet<Contract>,
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct Coverage(BTreeMap<(Incarnation, Contract), (AccountId, Lack)>)
 
 impl Holder<'_> {
     fn has(&self, contract: &Contract) -> bool {
-        self.kind.serves(contract.exchange()) && self.contracts.contains(contract)
+        self.dialect.serves(contract.exchange()) && self.contracts.contains(contract)
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
     struct Desk {
         coverage: Coverage,
         ids: [AccountId; 2],
-        kinds: [GatewayKind; 2],
+        dialects: [Dialect; 2],
         contracts: BTreeSet<Contract>,
         lives: [u64; 2],
         seconds: u64,
@@ -151,8 +152,15 @@ mod tests {
     impl Desk {
         fn new() -> Self {
             let contracts = BTreeSet::from([contract("au2702.SHFE"), contract("rb2701.SHFE")]);
-            let kinds = [GatewayKind::Ctp; 2];
-            Self { coverage: Coverage::default(), ids: [id("a"), id("b")], kinds, contracts, lives: [1, 2], seconds: 0 }
+            let dialects = [Dialect::Ctp; 2];
+            Self {
+                coverage: Coverage::default(),
+                ids: [id("a"), id("b")],
+                dialects,
+                contracts,
+                lives: [1, 2],
+                seconds: 0,
+            }
         }
 
         fn look(&mut self, rb: &[u8], au: &[u8]) -> Found {
@@ -162,7 +170,7 @@ mod tests {
                     account: &self.ids[usize::from(slot)],
                     incarnation: life(self.lives[usize::from(slot)]),
                     slot: SourceSlot::new(slot).expect("a slot"),
-                    kind: self.kinds[usize::from(slot)],
+                    dialect: self.dialects[usize::from(slot)],
                     contracts: &self.contracts,
                 })
                 .collect();
@@ -202,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_another_kind_lacks_nothing() {
+    fn a_source_of_another_dialect_lacks_nothing() {
         let mut desk = Desk::new();
-        desk.kinds[1] = GatewayKind::Sopt;
+        desk.dialects[1] = Dialect::Sopt;
         for _ in 0..30 {
             assert_eq!(desk.look(&[0], &[0]), Found::default());
         }

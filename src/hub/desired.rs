@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mdhub_gateways::manager::Library;
+use mdhub_gateways::program::Library;
 use mdhub_reconciler::plan::{Desired, DesiredAccount, Policy, Spread};
 use mdhub_spec::account::{AccountId, MarketDataAccount};
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::SOURCES_MAX;
 use mdhub_spec::ports::SetAside;
 use mdhub_spec::settings::Clock;
@@ -60,11 +61,25 @@ pub(crate) struct DesiredState {
 }
 
 impl DesiredState {
-    pub(crate) fn new(configured: &Configured, slots: &Slots, accounts: Vec<MarketDataAccount>) -> Self {
+    /// What runs of an account that can no longer be launched goes on as it was `before`.
+    pub(crate) fn new(
+        configured: &Configured,
+        slots: &Slots,
+        accounts: Vec<MarketDataAccount>,
+        before: Option<&Self>,
+    ) -> Self {
         let accounts: BTreeMap<_, _> = accounts.into_iter().map(|a| (a.id.clone(), a)).collect();
         let planned = accounts.values().map(|account| {
-            let problem = problem(configured, slots, account);
-            (account.id.clone(), DesiredAccount { problem, ..DesiredAccount::from(account) })
+            let was = before.and_then(|before| before.desired.accounts.get(&account.id));
+            let (dialect, is_low_precision, problem) = match library(configured, account) {
+                Ok((library, dialect)) => (dialect, library.is_low_precision(), crowded(slots, account)),
+                Err(why) => {
+                    let dialect = was.map(|was| was.dialect).or_else(|| account.gateway.dialect());
+                    let is_low_precision = was.is_some_and(|was| was.is_low_precision);
+                    (dialect.unwrap_or(Dialect::Ctp), is_low_precision, Some(why))
+                }
+            };
+            (account.id.clone(), DesiredAccount { problem, is_low_precision, ..DesiredAccount::new(account, dialect) })
         });
         let desired = Desired {
             accounts: planned.collect(),
@@ -75,6 +90,11 @@ impl DesiredState {
         };
         let wanted = Arc::new(desired.contracts.clone());
         Self { accounts, desired, wanted }
+    }
+
+    /// Whose contracts this account carries; `None` where there is no such account.
+    pub(crate) fn dialect(&self, id: &AccountId) -> Option<Dialect> {
+        self.desired.accounts.get(id).map(|account| account.dialect)
     }
 
     /// The same, with these contracts.
@@ -96,16 +116,20 @@ pub(crate) fn in_force(
     read
 }
 
-/// Why this account cannot be launched as it is; `None` when it can.
-fn problem(configured: &Configured, slots: &Slots, account: &MarketDataAccount) -> Option<String> {
+/// What this account loads, and whose contracts it then carries; or why it cannot be launched as it is.
+fn library<'a>(configured: &'a Configured, account: &MarketDataAccount) -> Result<(&'a Library, Dialect), String> {
     let name = &account.settings.library;
-    if !configured.libraries.contains_key(name) {
+    let library = configured.libraries.get(name).ok_or_else(|| {
         let known: Vec<&str> = configured.libraries.keys().map(String::as_str).collect();
-        return Some(format!(
-            "library {name:?} is not in `libraries:` of the settings; known are: {}",
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-        ));
-    }
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        format!("library {name:?} is not in `libraries:` of the settings; known are: {known}")
+    })?;
+    let dialect = library.dialect(account.gateway).map_err(|why| format!("library {name:?}: {why}"))?;
+    Ok((library, dialect))
+}
+
+/// Whether there is no place for this account.
+fn crowded(slots: &Slots, account: &MarketDataAccount) -> Option<String> {
     slots
         .get(&account.id)
         .is_none()
@@ -115,6 +139,7 @@ fn problem(configured: &Configured, slots: &Slots, account: &MarketDataAccount) 
 #[cfg(test)]
 mod tests {
     use mdhub_spec::account::{AccountSettings, GatewayKind, Secret};
+    use mdhub_spec::settings::VnpyClass;
 
     use super::*;
 
@@ -135,11 +160,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_row_that_cannot_be_used_leaves_its_account_as_it_was_and_a_missing_one_ends_it() {
-        let configured = Configured {
+    fn configured(libraries: BTreeMap<String, Library>) -> Configured {
+        Configured {
             contracts: BTreeSet::new(),
-            libraries: BTreeMap::new(),
+            libraries,
             policy: Policy::default(),
             spread: Spread::default(),
             refused_codes: BTreeSet::new(),
@@ -147,8 +171,41 @@ mod tests {
             always_open: true,
             is_replay: false,
             calendar: MarketCalendar::shipped(),
+        }
+    }
+
+    #[test]
+    fn whose_contracts_a_vnpy_account_carries_its_library_says_and_a_running_one_keeps_it() {
+        let class = VnpyClass {
+            name: "desk.Ours".into(),
+            dialect: Dialect::Sopt,
+            is_low_precision: true,
+            connect: BTreeMap::new(),
         };
-        let before = DesiredState::new(&configured, &Slots::default(), vec![account("a"), account("b"), account("c")]);
+        let ours = Library { path: "/v".into(), sha256: None, env: BTreeMap::new(), vnpy_class: Some(class) };
+        let known = configured(BTreeMap::from([("ours".to_owned(), ours)]));
+        let mut wanted = MarketDataAccount { gateway: GatewayKind::Vnpy, ..account("v") };
+        wanted.settings.library = "ours".into();
+        let slots = Slots::default();
+        let state = DesiredState::new(&known, &slots, vec![wanted.clone()], None);
+        let planned = &state.desired.accounts[&wanted.id];
+        assert_eq!((planned.dialect, planned.is_low_precision), (Dialect::Sopt, true));
+        wanted.settings.library = "gone".into();
+        let later = DesiredState::new(&known, &slots, vec![wanted.clone()], Some(&state));
+        let planned = &later.desired.accounts[&wanted.id];
+        assert_eq!((planned.dialect, planned.is_low_precision), (Dialect::Sopt, true));
+        assert!(planned.problem.as_ref().is_some_and(|why| why.contains("known are: ours")), "{planned:?}");
+        (wanted.gateway, wanted.settings.library) = (GatewayKind::Ctp, "ours".into());
+        let mixed = DesiredState::new(&known, &slots, vec![wanted.clone()], None);
+        let why = mixed.desired.accounts[&wanted.id].problem.clone().unwrap_or_default();
+        assert!(why.contains("vnpy's class desk.Ours") && why.contains("gateway is ctp"), "{why}");
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_used_leaves_its_account_as_it_was_and_a_missing_one_ends_it() {
+        let configured = configured(BTreeMap::new());
+        let three = vec![account("a"), account("b"), account("c")];
+        let before = DesiredState::new(&configured, &Slots::default(), three, None);
         let aside = ["b", "never-read", "(row 7)"].map(|id| SetAside { id: id.into(), why: "nonsense".into() });
         let ids = |before| -> Vec<String> {
             in_force(vec![account("a")], &aside, before).iter().map(|a| a.id.to_string()).collect()

@@ -1,11 +1,11 @@
-//! What the calendar says about the markets of the hub's contracts: which kinds of gateway are to run, and which exchanges
+//! What the calendar says about the markets of the hub's contracts: sources of which dialect are to run, and which exchanges
 //! are watched by their canaries now.
 
 use std::collections::BTreeMap;
 
-use mdhub_spec::account::GatewayKind;
 use mdhub_spec::calendar::{MarketCalendar, Phase, midnight_ms};
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::product::ProductId;
 use mdhub_spec::time::{Mono, NS_PER_MS, Now};
 use serde_json::{Value, json};
@@ -25,11 +25,11 @@ const BEIJING_AHEAD_MS: i64 = 8 * 3_600_000;
 pub(crate) struct Market {
     /// Exchanges with a canary in its section, since when.
     pub(crate) open: BTreeMap<Exchange, Mono>,
-    /// Kinds that are not to run, and when they are again.
-    pub(crate) closed: BTreeMap<GatewayKind, Option<Mono>>,
+    /// Sources of these dialects are not to run, and when they are again.
+    pub(crate) closed: BTreeMap<Dialect, Option<Mono>>,
     /// What each exchange's products are in, and until when, milliseconds since the epoch.
     pub(crate) sections: BTreeMap<(Exchange, &'static str, i64), Vec<String>>,
-    /// Whether any kind is to run.
+    /// Whether any is to run.
     pub(crate) runs: bool,
     /// Days since the epoch, in Beijing.
     pub(crate) today: i64,
@@ -71,10 +71,9 @@ pub(crate) fn at<'a>(
     now: Now,
 ) -> Market {
     let ms = now.wall_ms();
-    let mut products: BTreeMap<GatewayKind, Vec<ProductId>> = BTreeMap::new();
+    let mut products: BTreeMap<Dialect, Vec<ProductId>> = BTreeMap::new();
     for contract in contracts.chain(canaries) {
-        let kind = if GatewayKind::Ctp.serves(contract.exchange()) { GatewayKind::Ctp } else { GatewayKind::Sopt };
-        let known = products.entry(kind).or_default();
+        let known = products.entry(Dialect::of(contract.exchange())).or_default();
         let product = calendar.listing(contract).product;
         if !known.contains(&product) {
             known.push(product);
@@ -84,12 +83,12 @@ pub(crate) fn at<'a>(
     let today = beijing_day(ms);
     let days_left = beijing_day(midnight_ms(calendar.days.valid_until())) - today;
     let mut market = Market { sections, today, days_left, until_ms: ms.saturating_add(LEAD_MS), ..Market::default() };
-    for (kind, products) in products {
+    for (dialect, products) in products {
         let looks: Vec<Look> = products.iter().map(|product| look(calendar, *product, ms)).collect();
         market.until_ms = looks.iter().map(|look| look.until_ms).chain([market.until_ms]).min().unwrap_or(ms);
         if !looks.iter().any(|look| look.runs) {
             let again = looks.iter().filter_map(|look| look.runs_from_ms).min();
-            market.closed.insert(kind, again.map(|at_ms| mono(now, at_ms)));
+            market.closed.insert(dialect, again.map(|at_ms| mono(now, at_ms)));
         } else {
             market.runs = true;
         }
@@ -190,7 +189,7 @@ mod tests {
 
     #[test]
     fn gateways_run_from_before_a_session_until_after_it_and_sit_through_lunch() {
-        use GatewayKind::{Ctp, Sopt};
+        use Dialect::{Ctp, Sopt};
         // Wednesday 18 November 2026; the night before ends at 23:00 for rebar.
         for (hour, minute, closed) in [
             (4, 0, &[Ctp, Sopt][..]),

@@ -123,6 +123,7 @@ impl Ledger {
             value["incarnations"] = self.lives.of(id);
             let account = desired.accounts.get(id);
             value["kind"] = json!(account.map(|a| a.gateway));
+            value["dialect"] = json!(desired.dialect(id));
             value["priority"] = json!(account.map(|a| a.priority));
             value["is_enabled"] = json!(account.map(|a| a.is_enabled));
             value["suspended"] = json!(account.map(|a| a.suspended));
@@ -164,10 +165,10 @@ fn watched<'a>(
 ) -> impl Iterator<Item = (&'a AccountId, Exchange, Mono)> {
     let running = observed.gateways.iter().filter_map(|(id, view)| {
         let process = view.process.as_ref().filter(|process| process.ready_at.is_some())?;
-        Some((id, desired.desired.accounts.get(id)?.kind, process.ready_at?))
+        Some((id, desired.desired.accounts.get(id)?.dialect, process.ready_at?))
     });
-    running.flat_map(move |(id, kind, ready_at)| {
-        let served = observed.open.iter().filter(move |(exchange, _)| kind.serves(**exchange));
+    running.flat_map(move |(id, dialect, ready_at)| {
+        let served = observed.open.iter().filter(move |(exchange, _)| dialect.serves(**exchange));
         served.map(move |(exchange, open_since)| {
             let last = observed.deliveries.get(id).and_then(|of| of.get(exchange)).copied().unwrap_or_default();
             (id, *exchange, last.max(ready_at).max(*open_since).max(observed.watching_since))

@@ -57,10 +57,12 @@ impl Trial {
                 known.join(", ")
             ))
         })?;
+        let dialect =
+            library.dialect(gateway).map_err(|why| NoTrial::NoLibrary(format!("{:?}: {why}", settings.library)))?;
         // Canaries tick first.
         let wanted = loaded.settings.canaries.list.iter().chain(&loaded.contracts);
         let mut contracts: Vec<Contract> = Vec::new();
-        for contract in wanted.filter(|contract| gateway.serves(contract.exchange())) {
+        for contract in wanted.filter(|contract| dialect.serves(contract.exchange())) {
             if contracts.len() < CONTRACTS_MAX && !contracts.contains(contract) {
                 contracts.push(contract.clone());
             }
@@ -69,9 +71,7 @@ impl Trial {
         Ok(Probe {
             program: std::env::current_exe().map_err(|e| failed(format!("this program: {e}")))?,
             kind: gateway,
-            library: library.path.clone(),
-            library_sha256: library.sha256.clone(),
-            env: library.env.clone(),
+            library: library.clone(),
             user_id: settings.user_id,
             password,
             broker_id: settings.broker_id,
@@ -126,7 +126,10 @@ impl Trials for Trial {
 /// A step as clients are told it.
 fn told(step: &Step, is_open: bool) -> TrialStep {
     let name = match &step.what {
-        What::LibraryFound { .. } | What::LibraryMissing { .. } | What::LibraryLoaded { .. } => "library",
+        What::LibraryFound { .. }
+        | What::EnvironmentFound { .. }
+        | What::LibraryMissing { .. }
+        | What::LibraryLoaded { .. } => "library",
         What::Resolved { .. } | What::Unresolved { .. } => "address",
         What::Reachable { .. } | What::Unreachable { .. } => "tcp",
         What::FrontConnected | What::FrontDisconnected { .. } => "front",

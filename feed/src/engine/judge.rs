@@ -44,8 +44,14 @@ impl Engine {
         let is_standby =
             self.config.arbitration.mode == ArbitrationMode::PrimaryOnly && contract.primary != Some(source.slot);
         let races = contract.sources.contains(source.slot) && !is_standby;
-        let days = DayRule { calendar: &self.config.calendar.days, always_open: self.config.always_open };
-        let normalised = normalise(raw, source.dialect, exchange, multiplier, &days, &mut source.dates);
+        let days = DayRule {
+            calendar: &self.config.calendar.days,
+            always_open: self.config.always_open,
+            is_action_day_right: source.is_low_precision,
+        };
+        let low_precision = if source.is_low_precision { flags::LOW_PRECISION } else { 0 };
+        let normalised = normalise(raw, source.dialect, exchange, multiplier, &days, &mut source.dates)
+            .map(|tick| Tick { flags: low_precision, ..tick });
         let vitals = source.vitals.exchange(exchange);
         count(&vitals.received);
         match normalised {

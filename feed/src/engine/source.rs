@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mdhub_spec::account::AccountId;
-use mdhub_spec::plane::{Dialect, SourceSlot, SourceVitals};
+use mdhub_spec::dialect::Dialect;
+use mdhub_spec::plane::{SourceSlot, SourceVitals};
 use mdhub_spec::settings::Clock;
 
 use crate::encode::SourceFields;
@@ -14,6 +15,7 @@ use crate::normalise::DateCache;
 pub struct Source {
     pub(super) slot: SourceSlot,
     pub(super) dialect: Dialect,
+    pub(super) is_low_precision: bool,
     pub(super) clock: Clock,
     pub(super) dates: DateCache,
     pub(super) vitals: Arc<SourceVitals>,
@@ -26,7 +28,14 @@ impl Source {
     #[must_use]
     pub fn new(account: &AccountId, slot: SourceSlot, dialect: Dialect, vitals: Arc<SourceVitals>) -> Self {
         let fields = SourceFields::new(account, dialect);
-        Self { slot, dialect, clock: Clock::Live, dates: DateCache::default(), vitals, fields }
+        Self { slot, dialect, is_low_precision: false, clock: Clock::Live, dates: DateCache::default(), vitals, fields }
+    }
+
+    /// With ticks that another program has converted: they are flagged, and dated by their `ActionDay` alone.
+    #[must_use]
+    pub const fn with_low_precision(mut self, is_low_precision: bool) -> Self {
+        self.is_low_precision = is_low_precision;
+        self
     }
 
     /// With ticks that have this to do with the hub's clock.

@@ -28,6 +28,8 @@ pub struct DayRule<'a> {
     pub calendar: &'a TradingCalendar,
     /// For environments that run 7x24: the date is the `ActionDay`, else the `TradingDay`, and no calendar applies.
     pub always_open: bool,
+    /// Whether `ActionDay` is right on every exchange: it is in ticks that another program has dated.
+    pub is_action_day_right: bool,
 }
 
 /// Why a record has no exchange time.
@@ -149,7 +151,7 @@ fn dated(raw: &RawTick, part: Part, exchange: Exchange, rule: &DayRule<'_>) -> O
     let (date, trading_day) = if rule.always_open {
         let date = action_day.or(trading_day)?;
         (date, trading_day.unwrap_or(date))
-    } else if exchange == Exchange::Czce {
+    } else if exchange == Exchange::Czce || rule.is_action_day_right {
         by_date(action_day.or(trading_day)?, part, rule.calendar)?
     } else {
         by_trading_day(trading_day, action_day, part, exchange, rule.calendar)?
@@ -228,7 +230,7 @@ mod tests {
 
     /// The Beijing time as people write it, and the trading day.
     fn shown(raw: &RawTick, exchange: Exchange, always_open: bool) -> Result<(String, u32), TimeFault> {
-        let rule = DayRule { calendar: &calendar(), always_open };
+        let rule = DayRule { calendar: &calendar(), always_open, is_action_day_right: false };
         let stamp = stamp(raw, exchange, &rule, &mut DateCache::default())?;
         let at = jiff::Timestamp::from_millisecond(stamp.exchange_time_ms).expect("in range");
         let at = at.to_zoned(TimeZone::fixed(Offset::constant(8)));
@@ -336,7 +338,8 @@ mod tests {
     #[test]
     fn the_cache_never_answers_for_another_date_part_or_exchange() {
         let calendar = calendar();
-        let (mut cache, rule) = (DateCache::default(), DayRule { calendar: &calendar, always_open: false });
+        let (mut cache, rule) =
+            (DateCache::default(), DayRule { calendar: &calendar, always_open: false, is_action_day_right: false });
         let days = ["20240412", "20240415", "20240416", "", "bad"];
         let parts = ["00:30:00", "10:00:00", "21:00:00"];
         for (trading_day, action_day) in days.iter().flat_map(|t| days.iter().map(move |a| (*t, *a))) {

@@ -7,7 +7,8 @@ use mdhub_feed::engine::{Engine, EngineConfig, Outcome, Source};
 use mdhub_feed::zmtp::TopicId;
 use mdhub_spec::calendar::MarketCalendar;
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::{Dialect, FeedEvent, Route, RouteTable, SourceMask, SourceSlot, SourceVitals, TickRules};
+use mdhub_spec::dialect::Dialect;
+use mdhub_spec::plane::{FeedEvent, Route, RouteTable, SourceMask, SourceSlot, SourceVitals, TickRules};
 use mdhub_spec::raw_tick::{RawTick, field};
 use mdhub_spec::settings::{Cleansing, Rule};
 use mdhub_spec::tick::flags;
@@ -152,6 +153,14 @@ impl Desk {
     /// A record of rb2701, received 20 ms after its time.
     pub(crate) fn news(&mut self, source: u8, time_ms: i64, volume: i32) -> Fate {
         self.receive(source, record("rb2701", time_ms, volume), time_ms + 20)
+    }
+
+    /// From now on what this source sends was converted by another program.
+    pub(crate) fn converts(&mut self, source: u8) {
+        let place = usize::from(source);
+        let account = format!("vnpy-{source}").parse().expect("an id");
+        self.sources[place] =
+            Source::new(&account, slot(source), Dialect::Ctp, Arc::clone(&self.vitals[place])).with_low_precision(true);
     }
 
     pub(crate) fn events(&mut self) -> Vec<FeedEvent> {

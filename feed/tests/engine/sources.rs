@@ -7,8 +7,9 @@ use mdhub_spec::contract::Exchange;
 use mdhub_spec::plane::FeedEvent;
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::{Arbitration, ArbitrationMode, Rule};
+use mdhub_spec::tick::flags;
 
-use crate::desk::{Desk, Fate, PUBLISHED, at, mask, record, slot};
+use crate::desk::{Desk, Fate, HOUR_MS, PUBLISHED, at, mask, record, slot};
 
 #[test]
 fn in_mode_primary_only_the_primary_alone_is_published_and_failover_moves_it() {
@@ -51,6 +52,20 @@ fn who_has_brought_what_is_told_contract_by_contract_and_begins_anew() {
     assert_eq!(desk.news(0, at(9, 30, 1), 6), Fate::Fenced);
     let brought = desk.engine.take_brought();
     assert_eq!((brought.revision, brought.sources), (2, vec![mask(&[]), mask(&[0])]), "in the table's order");
+}
+
+#[test]
+fn a_converted_tick_is_flagged_and_dated_by_its_action_day_wherever_it_is_traded() {
+    let contracts = ["m2705.DCE", "rb2701.SHFE"];
+    let mut desk = Desk::new(EngineConfig::new(1), 2, &contracts);
+    desk.converts(1);
+    // Tuesday night: TradingDay is left out, ActionDay is Tuesday, as vnpy dates it. DCE itself would say Wednesday.
+    let night = at(21, 30, 0) - 24 * HOUR_MS;
+    let converted = |code: &str| RawTick { trading_day: [0; 9], ..record(code, night, 5) };
+    let published = Fate::Published(flags::LOW_PRECISION);
+    assert_eq!(desk.receive(1, converted("m2705"), night + 20), published);
+    assert_eq!(desk.receive(1, converted("rb2701"), night + 20), published);
+    assert_eq!(desk.news(0, at(9, 30, 0), 6), PUBLISHED, "the vendor's own record");
 }
 
 /// With another size at the ask.

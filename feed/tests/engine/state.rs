@@ -1,6 +1,7 @@
 //! What the rules remember of a contract, and how they forget what was wrong.
 
 use mdhub_feed::engine::{Engine, EngineConfig, Outcome};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::FeedEvent;
 use mdhub_spec::raw_tick::RawTick;
 use mdhub_spec::settings::Rule;
@@ -62,7 +63,7 @@ fn a_rule_that_rejects_much_of_what_every_source_sends_falls_to_shadow() {
 fn the_average_price_is_given_where_the_multiplier_is_known() {
     let average = |engine: &mut Engine, instrument: &str| {
         let (vitals, account) = (std::sync::Arc::default(), "ctp".parse().expect("an id"));
-        let dialect = mdhub_spec::plane::Dialect::Ctp;
+        let dialect = Dialect::Ctp;
         let mut source = mdhub_feed::engine::Source::new(&account, slot(0), dialect, vitals);
         let outcome = engine.admit(&record(instrument, at(9, 30, 0), 5), &mut source, mdhub_spec::time::Now::default());
         let Outcome::Forward(admitted) = outcome else { panic!("{outcome:?}") };

@@ -1,7 +1,8 @@
 //! How tick pipes end, and that the feed goes on.
 
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
-use mdhub_spec::plane::{Dialect, FeedCommand, PipeEnd};
+use mdhub_spec::plane::{FeedCommand, PipeEnd};
 
 use crate::rig::{Rig, config, eventually, record, slots};
 use crate::subscriber::Subscriber;

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::{FeedCommand, FeedEvent, PipeEnd, SourceSlot};
 use mdhub_spec::settings::{Endpoint, Publish};
 
@@ -43,7 +44,8 @@ fn a_second_pipe_of_the_same_incarnation_is_not_read() {
         incarnation: front.incarnation,
         account: "ctp-0".parse().expect("an id"),
         slot: SourceSlot::new(0).expect("a slot"),
-        dialect: mdhub_spec::plane::Dialect::Ctp,
+        dialect: Dialect::Ctp,
+        is_low_precision: false,
         ticks: reader,
         vitals: std::sync::Arc::clone(&front.vitals),
     };

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use mdhub_feed::engine::EngineConfig;
 use mdhub_feed::{FeedConfig, FeedHandle};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
-use mdhub_spec::plane::{
-    Dialect, FeedCommand, FeedEvent, PipeEnd, Route, RouteTable, SourceMask, SourceSlot, SourceVitals,
-};
+use mdhub_spec::plane::{FeedCommand, FeedEvent, PipeEnd, Route, RouteTable, SourceMask, SourceSlot, SourceVitals};
 use mdhub_spec::process::Incarnation;
 use mdhub_spec::raw_tick::{RawTick, field};
 use mdhub_spec::settings::{Cleansing, Clock, Endpoint, Publish};
@@ -110,6 +109,7 @@ impl Rig {
             account: account.parse().expect("an id"),
             slot: SourceSlot::new(slot).expect("a slot"),
             dialect,
+            is_low_precision: false,
             ticks: reader,
             vitals: Arc::clone(&vitals),
         };

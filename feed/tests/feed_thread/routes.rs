@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 
 use crate::rig::{Rig, config, record, slots};
 use crate::subscriber::Subscriber;

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::{Dialect, SourceSlot};
+use mdhub_spec::dialect::Dialect;
+use mdhub_spec::plane::SourceSlot;
 use mdhub_spec::raw_tick::{RawTick, field};
 use mdhub_spec::settings::{Rule, RuleMode};
 

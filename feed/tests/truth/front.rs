@@ -1,7 +1,7 @@
 //! How a front writes a true tick into a vendor's record, with each exchange's quirks.
 
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::raw_tick::{RawLevel, RawTick, field};
 
 use crate::days::{Day, clock_text, of_day};

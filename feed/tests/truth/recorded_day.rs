@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use mdhub_spec::contract::Exchange;
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::raw_tick::{RawTick, field};
 
 use crate::days::{Day, HOUR, MINUTE, SECOND};

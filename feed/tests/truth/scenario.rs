@@ -1,6 +1,6 @@
 //! What is played: a true stream, the sources that bring it, and every record in the order of arrival.
 
-use mdhub_spec::plane::Dialect;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::raw_tick::RawTick;
 
 use crate::days::{Day, HOUR, MINUTE, SECOND};

@@ -3,12 +3,11 @@
 //! A worker asks the kernel to kill it when its parent dies, and by "parent" the kernel means the *thread* that made it.
 //! So one thread makes them all, and lives as long as the manager. Between its tasks it looks after the hub's children.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,8 +15,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use mdhub_spec::account::{AccountId, GatewayKind};
-use mdhub_spec::process::Incarnation;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
@@ -27,6 +24,7 @@ use super::limits;
 use super::line::Line;
 use super::lock::{AccountLock, LOCK_DESCRIPTOR, Record};
 use super::procfs::{Born, INCARNATION_VARIABLE};
+use crate::program::{self, Library, Worker};
 
 /// Room in a tick pipe.
 const TICK_PIPE_BYTES: usize = 1024 * 1024;
@@ -41,10 +39,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) program: PathBuf,
-    pub(super) kind: GatewayKind,
-    pub(super) account: AccountId,
-    pub(super) incarnation: Incarnation,
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) worker: Worker,
+    pub(super) library: Library,
     pub(super) flow_dir: PathBuf,
     pub(super) lock_root: PathBuf,
 }
@@ -105,15 +101,15 @@ fn serve(inbox: &Receiver<(Request, Reply)>, children: &Arc<Children>) {
 
 fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String> {
     make_flow_dir(&request.flow_dir).map_err(|e| format!("flow directory {}: {e}", request.flow_dir.display()))?;
-    let lock = AccountLock::take(&request.lock_root, &request.account)?;
-    lock.record(Record::of(request.incarnation, None).as_ref());
+    let lock = AccountLock::take(&request.lock_root, &request.worker.account)?;
+    lock.record(Record::of(request.worker.incarnation, None).as_ref());
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| format!("pipe: {e}"));
     let (commands_in, commands) = pipe()?;
     let (ticks, ticks_out) = pipe()?;
     let (stderr, stderr_out) = pipe()?;
     let (control, control_out) = pipe()?;
     if let Err(e) = fcntl_setpipe_size(&ticks, TICK_PIPE_BYTES) {
-        tracing::warn!(account = %request.account, "tick pipe keeps its default size, {TICK_PIPE_BYTES} bytes refused: {e}");
+        tracing::warn!(account = %request.worker.account, "tick pipe keeps its default size, {TICK_PIPE_BYTES} bytes refused: {e}");
     }
     for end in [&commands, &ticks, &stderr, &control] {
         rustix::io::ioctl_fionbio(end, true).map_err(|e| format!("pipe: {e}"))?;
@@ -129,10 +125,10 @@ fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String>
         .map_err(|e| format!("descriptors: {e}"))?;
     let file_id = lock.file_id().map_err(|e| format!("lock: {e}"))?;
     let child = children
-        .make(request.incarnation, || command.spawn())
-        .map_err(|e| format!("{}: {e}", request.program.display()))?;
+        .make(request.worker.incarnation, || command.spawn())
+        .map_err(|e| program::failed(&request.program, &request.library, request.worker.kind, &e))?;
     let leader = Born::now(child.pid());
-    lock.record(Record::of(request.incarnation, leader).as_ref());
+    lock.record(Record::of(request.worker.incarnation, leader).as_ref());
     let watched = limits::apply(child.pid())
         .and_then(|()| pidfd_open(child.pid(), PidfdFlags::empty()).map_err(|e| format!("pidfd: {e}")));
     let pidfd = match watched {
@@ -143,7 +139,7 @@ fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String>
         }
     };
     let line = Line {
-        incarnation: request.incarnation,
+        incarnation: request.worker.incarnation,
         leader,
         is_leader_ours: true,
         lock: file_id,
@@ -155,19 +151,13 @@ fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String>
     Ok(Spawned { child, line, pidfd, commands, ticks, stderr, control })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that makes processes")]
 fn command(request: &Request) -> Command {
-    let mut command = Command::new(&request.program);
+    let mut command = program::command(&request.program, &request.library, &request.worker);
+    let kept = KEPT_ENV.into_iter().filter(|name| !request.library.env.contains_key(*name));
     command
-        .args(["gateway", request.kind.as_str(), "--account", request.account.as_str()])
-        .args(["--incarnation", &request.incarnation.to_string()])
-        .args(["--parent-pid", &std::process::id().to_string()])
-        .env_clear()
-        .envs(KEPT_ENV.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        .envs(&request.env)
-        .env(INCARNATION_VARIABLE, request.incarnation.to_string())
-        .current_dir(&request.flow_dir)
-        .process_group(0);
+        .envs(kept.filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .env(INCARNATION_VARIABLE, request.worker.incarnation.to_string())
+        .current_dir(&request.flow_dir);
     command
 }
 

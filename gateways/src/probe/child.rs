@@ -4,9 +4,8 @@ use std::fs::DirBuilder;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,7 +22,10 @@ use super::Probe;
 use crate::clock;
 use crate::manager::children::{Children, MadeChild};
 use crate::manager::limits;
+use crate::program::{self, Worker};
 
+/// What the account of a throw-away worker is called.
+const PROBED: &str = "probe";
 /// News that may wait.
 const NEWS_MAX: usize = 1024;
 /// Bytes of the log's end that are kept.
@@ -80,7 +82,10 @@ impl Child {
         let (stderr, stderr_out) = io::pipe()?;
         let (reports, reports_out) = io::pipe()?;
         let incarnation = Incarnation { epoch: 0, counter: MADE.fetch_add(1, Ordering::Relaxed) + 1 };
-        let mut command = worker(probe, incarnation, &flow_dir);
+        let account = PROBED.parse().map_err(io::Error::other)?;
+        let worker = Worker { kind: probe.kind, account, incarnation };
+        let mut command = program::command(&probe.program, &probe.library, &worker);
+        command.current_dir(&flow_dir);
         command.stdin(Stdio::from(commands_in)).stdout(Stdio::from(ticks_out)).stderr(Stdio::from(stderr_out));
         let report = FdMapping { parent_fd: OwnedFd::from(reports_out), child_fd: 3 };
         command.fd_mappings(vec![report]).map_err(io::Error::other)?;
@@ -130,20 +135,6 @@ impl Drop for Child {
         let _ = self.end();
         let _ = std::fs::remove_dir_all(&self.flow_dir);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the probe makes a throw-away process")]
-fn worker(probe: &Probe, incarnation: Incarnation, flow_dir: &Path) -> Command {
-    let mut command = Command::new(&probe.program);
-    command
-        .args(["gateway", probe.kind.as_str(), "--account", "probe"])
-        .args(["--incarnation", &incarnation.to_string()])
-        .args(["--parent-pid", &std::process::id().to_string()])
-        .env_clear()
-        .envs(&probe.env)
-        .current_dir(flow_dir)
-        .process_group(0);
-    command
 }
 
 fn make_flow_dir(scratch_dir: &Path) -> io::Result<PathBuf> {

@@ -2,7 +2,7 @@
 //!
 //! Measured on the vendor's own libraries and headers; the tests pin every number.
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 
 /// Slots of the API's vtable that mdhub calls; the same in both flavours.
 pub mod api_slot {
@@ -94,7 +94,7 @@ pub mod rsp_info {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Whose layout this is.
-    pub kind: GatewayKind,
+    pub dialect: Dialect,
     /// Mangled `CThostFtdcMdApi::CreateFtdcMdApi(char const*, bool, bool)`.
     pub create_symbol: &'static str,
     /// Mangled `CThostFtdcMdApi::GetApiVersion()`.
@@ -121,7 +121,7 @@ pub struct Layout {
 pub const SIMULATED_PREFIX: &str = "mdhub-sim";
 
 static CTP: Layout = Layout {
-    kind: GatewayKind::Ctp,
+    dialect: Dialect::Ctp,
     create_symbol: "_ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb",
     version_symbol: "_ZN15CThostFtdcMdApi13GetApiVersionEv",
     known_versions: &["v6.7.7_20240607 15:51:36.7347"],
@@ -135,7 +135,7 @@ static CTP: Layout = Layout {
 };
 
 static SOPT: Layout = Layout {
-    kind: GatewayKind::Sopt,
+    dialect: Dialect::Sopt,
     create_symbol: "_ZN8ctp_sopt15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb",
     version_symbol: "_ZN8ctp_sopt15CThostFtdcMdApi13GetApiVersionEv",
     known_versions: &["v3.7.0_20230901"],
@@ -151,19 +151,19 @@ static SOPT: Layout = Layout {
 impl Layout {
     /// The layout of one flavour.
     #[must_use]
-    pub fn of(kind: GatewayKind) -> &'static Self {
-        match kind {
-            GatewayKind::Ctp => &CTP,
-            GatewayKind::Sopt => &SOPT,
+    pub fn of(dialect: Dialect) -> &'static Self {
+        match dialect {
+            Dialect::Ctp => &CTP,
+            Dialect::Sopt => &SOPT,
         }
     }
 
     /// The layout of the other flavour.
     #[must_use]
     pub fn other(&self) -> &'static Self {
-        match self.kind {
-            GatewayKind::Ctp => &SOPT,
-            GatewayKind::Sopt => &CTP,
+        match self.dialect {
+            Dialect::Ctp => &SOPT,
+            Dialect::Sopt => &CTP,
         }
     }
 
@@ -319,6 +319,6 @@ mod tests {
         assert!(SOPT.knows("v3.7.0_20230901 10:00:00"));
         assert!(SOPT.knows("mdhub-sim 0.1"));
         assert!(!SOPT.knows(""));
-        assert_eq!(Layout::of(GatewayKind::Ctp).other(), Layout::of(GatewayKind::Sopt));
+        assert_eq!(Layout::of(Dialect::Ctp).other(), Layout::of(Dialect::Sopt));
     }
 }

@@ -147,9 +147,9 @@ fn missing(path: &Path, library: &libloading::Library, layout: &Layout, symbol: 
     let other = layout.other();
     // SAFETY: the symbol is only looked for, never called.
     let is_other = unsafe { library.get::<Create>(other.create_symbol) }.is_ok();
-    let (path, expected) = (path.to_owned(), layout.kind.as_str());
+    let (path, expected) = (path.to_owned(), layout.dialect.as_str());
     if is_other {
-        LoadError::Flavour { path, expected, found: other.kind.as_str(), symbol }
+        LoadError::Flavour { path, expected, found: other.dialect.as_str(), symbol }
     } else {
         LoadError::Symbol { path, kind: expected, symbol }
     }

@@ -155,7 +155,7 @@ fn f64_at(bytes: &[u8], at: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use mdhub_spec::account::GatewayKind;
+    use mdhub_spec::dialect::Dialect;
     use proptest::prelude::*;
 
     use super::*;
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_field_of_a_depth_record_is_copied_from_its_own_place_in_both_flavours() {
-        for kind in [GatewayKind::Ctp, GatewayKind::Sopt] {
+        for kind in [Dialect::Ctp, Dialect::Sopt] {
             let layout = Layout::of(kind);
             let tick = raw_tick(layout, &numbered(layout, layout.depth_bytes));
             let texts = [&tick.instrument[..], &tick.exchange, &tick.trading_day, &tick.update_time, &tick.action_day];
@@ -235,7 +235,7 @@ mod tests {
         fn no_record_of_any_length_or_content_makes_the_decoder_fall(
             bytes in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
-            for kind in [GatewayKind::Ctp, GatewayKind::Sopt] {
+            for kind in [Dialect::Ctp, Dialect::Sopt] {
                 let _ = (raw_tick(Layout::of(kind), &bytes), instrument(Layout::of(kind), &bytes));
             }
             let _ = (answer(Some(&bytes)), login_trading_day(&bytes));

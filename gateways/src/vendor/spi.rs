@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 
 use super::layout::{Layout, rsp_info};
 
@@ -70,7 +70,7 @@ fn functions(layout: &Layout) -> Vec<*const c_void> {
     ];
     let ignored_response = ignore_response as extern "C" fn(This, Field, Field, c_int, bool) as *const c_void;
     all.push(ignored_response); // OnRspUserLogout
-    if layout.kind == GatewayKind::Ctp {
+    if layout.dialect == Dialect::Ctp {
         all.push(ignored_response); // OnRspQryMulticastInstrument
     }
     all.push(on_rsp_error as extern "C" fn(This, Field, c_int, bool) as *const c_void);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn each_slot_of_both_flavours_reaches_its_method_and_no_panic_leaves() {
-        for (kind, later, sizes) in [(GatewayKind::Ctp, 0, (204, 112, 584)), (GatewayKind::Sopt, 1, (156, 31, 440))] {
+        for (kind, later, sizes) in [(Dialect::Ctp, 0, (204, 112, 584)), (Dialect::Sopt, 1, (156, 31, 440))] {
             let seen = Arc::new(Seen::default());
             let layout = Layout::of(kind);
             assert_eq!(functions(layout).len(), layout.spi_slots);

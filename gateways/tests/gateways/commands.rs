@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use mdhub_gateways::manager::Refused;
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Ending, ExitReason, Incarnation, ProcessView};
 use mdhub_spec::time::Mono;
 use rustix::process::{Pid, Signal};
@@ -30,7 +31,7 @@ fn simulated(hub: &Hub) -> Option<Wanted> {
     std::fs::write(&path, world).expect("written");
     let env = BTreeMap::from([("SIMAPI_WORLD".to_owned(), path.display().to_string())]);
     let contracts = vec!["rb2701.SHFE".parse().expect("valid")];
-    Some(Wanted { kind: GatewayKind::Ctp, address, library, contracts, env, ..Wanted::default() })
+    Some(Wanted { kind: Dialect::Ctp, address, library, contracts, env, ..Wanted::default() })
 }
 
 #[tokio::test]

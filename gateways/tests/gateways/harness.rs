@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mdhub_gateways::manager::{GatewayManager, Launch, Launched, Library, ManagerConfig, StartError};
-use mdhub_spec::account::{AccountId, AccountSettings, GatewayKind, MarketDataAccount, Secret};
+use mdhub_gateways::manager::{GatewayManager, Launch, Launched, ManagerConfig, StartError};
+use mdhub_gateways::program::Library;
+use mdhub_spec::account::{AccountId, AccountSettings, MarketDataAccount, Secret};
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Exit, GatewayView, Incarnation, ProcessView};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -49,10 +51,10 @@ pub(super) fn simulated_library() -> Option<PathBuf> {
 }
 
 /// The vendor's own library of a flavour.
-pub(super) fn vendor_library(kind: GatewayKind) -> Option<PathBuf> {
+pub(super) fn vendor_library(kind: Dialect) -> Option<PathBuf> {
     let path = match kind {
-        GatewayKind::Ctp => "vendor/ctp/libthostmduserapi_se.so",
-        GatewayKind::Sopt => "vendor/sopt/libsoptthostmduserapi_se.so",
+        Dialect::Ctp => "vendor/ctp/libthostmduserapi_se.so",
+        Dialect::Sopt => "vendor/sopt/libsoptthostmduserapi_se.so",
     };
     optional(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path), "`make vendor`")
 }
@@ -66,7 +68,7 @@ fn epoch() -> u64 {
 /// What one start is to be.
 #[derive(Clone)]
 pub(super) struct Wanted {
-    pub(super) kind: GatewayKind,
+    pub(super) kind: Dialect,
     pub(super) address: String,
     pub(super) act: &'static str,
     pub(super) library: PathBuf,
@@ -78,7 +80,7 @@ pub(super) struct Wanted {
 impl Default for Wanted {
     fn default() -> Self {
         Self {
-            kind: GatewayKind::Ctp,
+            kind: Dialect::Ctp,
             address: "tcp://127.0.0.1:9".into(),
             act: "obey",
             library: "/nonexistent.so".into(),
@@ -138,7 +140,7 @@ impl Hub {
         let json = format!(r#"{{"user_id":"u","broker_id":"b","md_address":"{}","library":"l"}}"#, wanted.address);
         let account = MarketDataAccount {
             id: id.parse().expect("a slug"),
-            gateway: wanted.kind,
+            gateway: wanted.kind.into(),
             settings: AccountSettings::from_json(&json).expect("valid settings"),
             password: Secret::new(PASSWORD.into()),
             priority: 1,
@@ -156,7 +158,7 @@ impl Hub {
             after: self.view(&account.id).last_incarnation(),
             account,
             incarnation: Incarnation { epoch: self.epoch, counter },
-            library: Library { path: wanted.library.clone(), sha256: wanted.sha256.clone(), env },
+            library: Library { path: wanted.library.clone(), sha256: wanted.sha256.clone(), env, vnpy_class: None },
             contracts: wanted.contracts.clone(),
         }
     }

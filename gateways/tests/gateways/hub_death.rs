@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 
 use super::harness::{SOON, act, mark, program, vendor_library, wait_until};
 
@@ -22,7 +22,7 @@ fn lives(pid: u32) -> bool {
 
 #[tokio::test]
 async fn when_the_hub_is_killed_its_worker_goes_with_it_even_if_its_pipes_stay_open() {
-    let Some(library) = vendor_library(GatewayKind::Ctp) else { return };
+    let Some(library) = vendor_library(Dialect::Ctp) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     for are_held in [false, true] {
         let mut parent = hub("hold", &program("gateways-worker"), dir.path(), &library).spawn().expect("starts");

@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use mdhub_gateways::worker::EXIT_PIPE;
-use mdhub_spec::account::GatewayKind;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
 use mdhub_spec::process::{ExitReason, FrontState};
 use mdhub_spec::raw_tick::{RawTick, text};
@@ -18,7 +18,7 @@ use super::harness::{Hub, Wanted, program, simulated_library};
 const ID: &str = "sim";
 
 /// A market that is always open, and what is wanted of it.
-fn simulated(hub: &Hub, kind: GatewayKind, codes: &[&str], front: &str) -> Option<Wanted> {
+fn simulated(hub: &Hub, kind: Dialect, codes: &[&str], front: &str) -> Option<Wanted> {
     let library = simulated_library()?;
     let address = "tcp://front.sim:41213".to_owned();
     let world = format!(
@@ -53,8 +53,8 @@ async fn ticks(pipe: OwnedFd, mut enough: impl FnMut(&RawTick) -> bool) {
 #[tokio::test]
 async fn both_flavours_come_to_be_ready_and_their_ticks_decode() {
     for (kind, codes) in [
-        (GatewayKind::Ctp, &["rb2701.SHFE", "m2705.DCE", "MA701.CZCE", "IF2612.CFFEX"][..]),
-        (GatewayKind::Sopt, &["10009123.SSE", "159919.SZSE"][..]),
+        (Dialect::Ctp, &["rb2701.SHFE", "m2705.DCE", "MA701.CZCE", "IF2612.CFFEX"][..]),
+        (Dialect::Sopt, &["10009123.SSE", "159919.SZSE"][..]),
     ] {
         let hub = Hub::new(program("gateways-worker"));
         let Some(wanted) = simulated(&hub, kind, codes, "{}") else { return };
@@ -91,7 +91,7 @@ async fn both_flavours_come_to_be_ready_and_their_ticks_decode() {
 #[tokio::test]
 async fn when_the_hub_stops_reading_ticks_the_worker_leaves() {
     let hub = Hub::new(program("gateways-worker"));
-    let Some(wanted) = simulated(&hub, GatewayKind::Ctp, &["rb2701.SHFE"], "{}") else { return };
+    let Some(wanted) = simulated(&hub, Dialect::Ctp, &["rb2701.SHFE"], "{}") else { return };
     let (launched, life) = hub.start(ID, &wanted).await.expect("starts");
     drop(launched);
     let exit = hub.exit(ID, life).await;

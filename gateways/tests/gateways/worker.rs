@@ -4,13 +4,13 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use mdhub_gateways::worker::{EXIT_LIBRARY, EXIT_PIPE};
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{ExitReason, FrontState};
 
 use super::harness::{Hub, Wanted, program, vendor_library};
 
 const ID: &str = "ctp-main";
-const KINDS: [GatewayKind; 2] = [GatewayKind::Ctp, GatewayKind::Sopt];
+const KINDS: [Dialect; 2] = [Dialect::Ctp, Dialect::Sopt];
 
 #[tokio::test]
 async fn a_library_that_is_refused_ends_the_worker_with_its_own_code_and_words() {
@@ -37,7 +37,7 @@ async fn a_path_cannot_forge_a_line_of_the_log() {
 
 #[tokio::test]
 async fn the_other_flavours_library_and_a_changed_one_are_refused() {
-    let (Some(ctp), Some(sopt)) = (vendor_library(GatewayKind::Ctp), vendor_library(GatewayKind::Sopt)) else {
+    let (Some(ctp), Some(sopt)) = (vendor_library(Dialect::Ctp), vendor_library(Dialect::Sopt)) else {
         return;
     };
     let hub = Hub::new(program("gateways-worker"));
@@ -79,7 +79,7 @@ async fn the_vendors_own_libraries_call_back_through_our_vtable() {
 
 #[tokio::test]
 async fn a_worker_whose_ticks_nobody_reads_any_more_stays_until_it_has_one() {
-    let Some(library) = vendor_library(GatewayKind::Ctp) else { return };
+    let Some(library) = vendor_library(Dialect::Ctp) else { return };
     let hub = Hub::new(program("gateways-worker"));
     let (launched, life) = hub.start(ID, &Wanted { library, ..Wanted::default() }).await.expect("starts");
     drop(launched);

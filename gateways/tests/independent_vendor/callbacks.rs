@@ -1,6 +1,6 @@
 //! Callbacks that nobody waits for, and callbacks with nothing in them.
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::FrontState;
 
 use super::library::hex;
@@ -29,7 +29,7 @@ async fn callbacks_that_nobody_waits_for_do_no_harm() {
     let only_ctp = ["OnRspQryMulticastInstrument rubbish 0: 4 0".to_owned()];
     for kind in KINDS {
         let mut scene = Scene::ready(kind, &CONTRACTS).await;
-        let lines: Vec<_> = if kind == GatewayKind::Ctp { [&both[..], &only_ctp[..]].concat() } else { both.to_vec() };
+        let lines: Vec<_> = if kind == Dialect::Ctp { [&both[..], &only_ctp[..]].concat() } else { both.to_vec() };
         for (number, line) in (0..).zip(&lines) {
             scene.run(&[line]).await;
             scene.lives(number).await;
@@ -61,7 +61,7 @@ async fn null_pointers_are_survived_wherever_the_library_could_pass_one() {
         scene.run(&["OnFrontConnected"]).await;
         scene.front(FrontState::Connected).await;
         scene.run(&both).await;
-        if kind == GatewayKind::Ctp {
+        if kind == Dialect::Ctp {
             scene.run(&["OnRspQryMulticastInstrument null null 0 1"]).await;
         }
         scene.lives(1).await;

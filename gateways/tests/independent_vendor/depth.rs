@@ -1,6 +1,6 @@
 //! Every field of a depth record, from the library's memory to the tick frame.
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::raw_tick::{RawTick, text};
 
 use super::library::hex;
@@ -49,12 +49,12 @@ type Record = Vec<(String, Vec<u8>)>;
 
 /// One record from what the three functions say of the n-th field.
 fn record(
-    kind: GatewayKind,
+    kind: Dialect,
     price: impl Fn(usize) -> u64,
     size: impl Fn(usize) -> i32,
     string: impl Fn(usize, usize) -> Vec<u8>,
 ) -> Record {
-    let id = if kind == GatewayKind::Ctp { 81 } else { 31 };
+    let id = if kind == Dialect::Ctp { 81 } else { 31 };
     let strings = [
         ("TradingDay", 9),
         ("ExchangeID", 9),
@@ -90,7 +90,7 @@ fn letters(seed: usize, count: usize) -> Vec<u8> {
     (0..count).map(byte).collect()
 }
 
-fn records(kind: GatewayKind) -> Vec<Record> {
+fn records(kind: Dialect) -> Vec<Record> {
     // A value of its own in every field: so that no two are confused.
     let distinct = record(
         kind,

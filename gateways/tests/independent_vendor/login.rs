@@ -1,6 +1,6 @@
 //! From the library's creation to the login's answer.
 
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::FrontState;
 
 use super::harness::PASSWORD;
@@ -86,7 +86,7 @@ fn refusals() -> Vec<(Vec<u8>, String)> {
     ]
 }
 
-async fn refused(kind: GatewayKind, record: &str, (bytes, words): (Vec<u8>, String)) {
+async fn refused(kind: Dialect, record: &str, (bytes, words): (Vec<u8>, String)) {
     let scene = Scene::started(kind, &CONTRACTS).await;
     // The worker may be gone before the library has noted that the callback returned.
     scene.script.add(&["OnFrontConnected".to_owned(), format!("OnRspUserLogin {record} 3:{} 1 1", hex(&bytes))]);

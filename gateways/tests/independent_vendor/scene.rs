@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mdhub_gateways::manager::Launched;
-use mdhub_spec::account::GatewayKind;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame;
 use mdhub_spec::process::{FrontState, Incarnation, ProcessView};
 use mdhub_spec::raw_tick::RawTick;
@@ -16,7 +16,7 @@ use super::harness::{Hub, PASSWORD, Wanted, program};
 use super::library::{Call, Script, VARIABLE, compiled, hex};
 
 pub(super) const ID: &str = "independent";
-pub(super) const KINDS: [GatewayKind; 2] = [GatewayKind::Ctp, GatewayKind::Sopt];
+pub(super) const KINDS: [Dialect; 2] = [Dialect::Ctp, Dialect::Sopt];
 pub(super) const TRADING_DAY: &str = "20240415";
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ pub(super) fn taken(symbol: &str) -> String {
 
 impl Scene {
     /// A worker whose library was told to connect, and has not yet.
-    pub(super) async fn started<S: AsRef<str>>(kind: GatewayKind, contracts: &[S]) -> Self {
+    pub(super) async fn started<S: AsRef<str>>(kind: Dialect, contracts: &[S]) -> Self {
         let (hub, script) = (Hub::new(program("gateways-worker")), Script::new());
         let contracts: Vec<Contract> = contracts.iter().map(|c| c.as_ref().parse().expect("a contract")).collect();
         let env = BTreeMap::from([(VARIABLE.to_owned(), script.dir().display().to_string())]);
@@ -53,7 +53,7 @@ impl Scene {
     }
 
     /// A worker that is logged in and has been granted all that it asked for.
-    pub(super) async fn ready<S: AsRef<str>>(kind: GatewayKind, contracts: &[S]) -> Self {
+    pub(super) async fn ready<S: AsRef<str>>(kind: Dialect, contracts: &[S]) -> Self {
         let scene = Self::started(kind, contracts).await;
         scene.run(&["OnFrontConnected".to_owned(), login_taken()]).await;
         scene.grant(0, contracts.len()).await;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mdhub_gateways::manager::{GatewayManager, Launch, Launched, Library, ManagerConfig};
+use mdhub_gateways::manager::{GatewayManager, Launch, Launched, ManagerConfig};
+use mdhub_gateways::program::Library;
 use mdhub_spec::account::{AccountId, AccountSettings, GatewayKind, MarketDataAccount, Secret};
 use mdhub_spec::process::Incarnation;
 
@@ -55,7 +56,7 @@ impl Hub {
             after: self.manager.observe().remove(&account.id).and_then(|view| view.last_incarnation()),
             account,
             incarnation,
-            library: Library { path: (&self.library).into(), sha256: None, env },
+            library: Library { path: (&self.library).into(), sha256: None, env, vnpy_class: None },
             contracts: Vec::new(),
         };
         Ok((self.manager.start(launch).await?, incarnation))

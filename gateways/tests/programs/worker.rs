@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use mdhub_gateways::worker::{self, WorkerArgs};
+use mdhub_spec::account::GatewayKind;
 
 fn args(given: &[String]) -> Option<WorkerArgs> {
     let value = |name: &str| given.iter().skip_while(|a| *a != name).nth(1).cloned();
     Some(WorkerArgs {
-        kind: given.get(2)?.parse().ok()?,
+        dialect: given.get(2)?.parse::<GatewayKind>().ok()?.dialect()?,
         account: value("--account")?.parse().ok()?,
         incarnation: value("--incarnation")?.parse().ok()?,
         parent_pid: value("--parent-pid")?.parse().ok()?,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use mdhub_gateways::probe::{
     self, EXIT_CONTRACTS_REFUSED, EXIT_DEADLINE, EXIT_NO_TICK, EXIT_UNREACHABLE, Probe, Verdict, What,
 };
+use mdhub_gateways::program::Library;
 use mdhub_spec::account::{GatewayKind, Secret};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{EXIT_DISCONNECTS, EXIT_LIBRARY, EXIT_LOGIN_REFUSED, EXIT_LOGIN_UNANSWERED, EXIT_UNANSWERED};
 
 use super::listeners::{Act, Front, nothing_listens};
@@ -26,12 +28,11 @@ fn bench(scenarios: &str, codes: &[&str]) -> Option<Bench> {
     let text = format!(r#"{{"fronts":{{"{}":{{"scenarios":[{scenarios}]}}}}}}"#, front.address);
     std::fs::write(&world, text).expect("written");
     std::fs::create_dir(dir.path().join("scratch")).expect("made");
+    let env = BTreeMap::from([("SIMAPI_WORLD".to_owned(), world.display().to_string())]);
     let probe = Probe {
         program: program("gateways-worker"),
         kind: GatewayKind::Ctp,
-        library,
-        library_sha256: None,
-        env: BTreeMap::from([("SIMAPI_WORLD".to_owned(), world.display().to_string())]),
+        library: Library { path: library, sha256: None, env, vnpy_class: None },
         user_id: "u".into(),
         password: Secret::new(PASSWORD.into()),
         broker_id: "b".into(),
@@ -137,9 +138,10 @@ fn a_deadline_ends_it_and_leaves_nothing_behind() {
 #[test]
 fn the_vendors_own_libraries_are_probed_without_harm() {
     let (closing, (nothing, _held)) = (Front::new(Act::Close), nothing_listens());
-    for kind in [GatewayKind::Ctp, GatewayKind::Sopt] {
-        let (Some(library), Some(mut bench)) = (vendor_library(kind), bench("", &[])) else { return };
-        (bench.probe.kind, bench.probe.library) = (kind, library);
+    for dialect in Dialect::ALL {
+        let (Some(library), Some(mut bench)) = (vendor_library(dialect), bench("", &[])) else { return };
+        (bench.probe.kind, bench.probe.library.path) = (dialect.into(), library);
+        let kind = bench.probe.kind;
         bench.probe.md_address = vec![nothing.parse().expect("valid"), closing.address.parse().expect("valid")];
         let (verdict, steps, lines) = run(&bench.probe);
         assert_eq!(verdict.code, EXIT_DISCONNECTS, "{kind}: {verdict:?} {lines:#?}");
@@ -148,7 +150,7 @@ fn the_vendors_own_libraries_are_probed_without_harm() {
         bench.probe.deadline_ms = 2_500;
         let (verdict, _, lines) = run(&bench.probe);
         assert!([EXIT_UNREACHABLE, EXIT_DEADLINE].contains(&verdict.code), "{kind}: {verdict:?} {lines:#?}");
-        bench.probe.library = "/none.so".into();
+        bench.probe.library.path = "/none.so".into();
         assert_eq!(run(&bench.probe).0.code, EXIT_LIBRARY);
     }
 }

@@ -1,7 +1,7 @@
 //! The vendor's own libraries against listeners that misbehave: the right exit code, in bounded time, and never a signal.
 
 use mdhub_gateways::worker::{EXIT_ASKED, EXIT_PIPE};
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame::{Command, Limits, Report};
 use mdhub_spec::process::{EXIT_DISCONNECTS, EXIT_NO_FRONT};
 use rustix::process::Signal;
@@ -9,9 +9,9 @@ use rustix::process::Signal;
 use super::listeners::{Act, Front, nothing_listens};
 use super::rig::{PASSWORD, PATIENT, Wanted, vendor_library};
 
-const KINDS: [GatewayKind; 2] = [GatewayKind::Ctp, GatewayKind::Sopt];
+const KINDS: [Dialect; 2] = [Dialect::Ctp, Dialect::Sopt];
 
-fn wanted(kind: GatewayKind, address: &str, limits: Limits) -> Option<Wanted> {
+fn wanted(kind: Dialect, address: &str, limits: Limits) -> Option<Wanted> {
     let mut wanted = Wanted::new(kind, &vendor_library(kind)?, &[address.to_owned()]);
     wanted.start.limits = limits;
     Some(wanted)
@@ -98,7 +98,7 @@ fn asked_by_term_or_stop_or_a_closed_pipe_the_worker_leaves_with_a_bye_whatever_
 #[test]
 fn environment_and_command_line_hold_no_secret() {
     let (address, _held) = nothing_listens();
-    let Some(wanted) = wanted(GatewayKind::Ctp, &address, PATIENT) else { return };
+    let Some(wanted) = wanted(Dialect::Ctp, &address, PATIENT) else { return };
     let mut worker = wanted.start();
     worker.until("a heartbeat", |r| matches!(r, Report::Heartbeat { .. }));
     for file in ["environ", "cmdline"] {

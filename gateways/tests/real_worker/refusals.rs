@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use mdhub_gateways::worker::{EXIT_LIBRARY, EXIT_START};
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame::{Limits, Report};
 use mdhub_spec::process::EXIT_DISCONNECTS;
 
@@ -13,15 +13,15 @@ use super::listeners::{Act, Front};
 use super::rig::{PATIENT, Wanted, vendor_library};
 
 const ADDRESS: &str = "tcp://127.0.0.1:9";
-const CTP: GatewayKind = GatewayKind::Ctp;
+const CTP: Dialect = Dialect::Ctp;
 
-fn wanted(kind: GatewayKind) -> Option<Wanted> {
+fn wanted(kind: Dialect) -> Option<Wanted> {
     Some(Wanted::new(kind, &vendor_library(kind)?, &[ADDRESS.to_owned()]))
 }
 
 #[test]
 fn flow_directories_that_the_library_would_crash_on_are_refused() {
-    for kind in [CTP, GatewayKind::Sopt] {
+    for kind in [CTP, Dialect::Sopt] {
         let Some(mut missing) = wanted(kind) else { return };
         missing.start.flow_dir.push_str("/none");
         missing.start().end().left(EXIT_LIBRARY, 60, &["flow_dir", "/none", "No such file"]);
@@ -47,7 +47,7 @@ fn a_flow_directory_that_others_can_read_is_made_private() {
 
 #[test]
 fn addresses_without_tcp_are_refused_before_the_library_is_loaded() {
-    for kind in [CTP, GatewayKind::Sopt] {
+    for kind in [CTP, Dialect::Sopt] {
         for address in ["127.0.0.1:41213", "ssl://127.0.0.1:41213", "tcp://", ""] {
             let Some(mut wanted) = wanted(kind) else { return };
             wanted.start.md_address = vec![ADDRESS.into(), address.into()];
@@ -63,8 +63,8 @@ fn addresses_without_tcp_are_refused_before_the_library_is_loaded() {
 
 #[test]
 fn libraries_that_are_not_what_they_should_be_are_refused() {
-    let (Some(ctp), Some(sopt)) = (vendor_library(CTP), vendor_library(GatewayKind::Sopt)) else { return };
-    for (kind, library, word) in [(CTP, &sopt, "a sopt library"), (GatewayKind::Sopt, &ctp, "a ctp library")] {
+    let (Some(ctp), Some(sopt)) = (vendor_library(CTP), vendor_library(Dialect::Sopt)) else { return };
+    for (kind, library, word) in [(CTP, &sopt, "a sopt library"), (Dialect::Sopt, &ctp, "a ctp library")] {
         let mut wanted = Wanted::new(kind, library, &[ADDRESS.to_owned()]);
         wanted.start().end().left(EXIT_LIBRARY, 60, &[word, "is missing"]);
         wanted.start.library_sha256 = Some("0".repeat(64));

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use mdhub_spec::account::GatewayKind;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::frame::{self, Limits, PROTOCOL_VERSION, Report, Start};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -45,10 +45,10 @@ pub(super) fn simulated_library() -> Option<PathBuf> {
     optional(dir.join("libmdhub_simapi.so"), "`cargo build -p mdhub-simapi`")
 }
 
-pub(super) fn vendor_library(kind: GatewayKind) -> Option<PathBuf> {
+pub(super) fn vendor_library(kind: Dialect) -> Option<PathBuf> {
     let path = match kind {
-        GatewayKind::Ctp => "vendor/ctp/libthostmduserapi_se.so",
-        GatewayKind::Sopt => "vendor/sopt/libsoptthostmduserapi_se.so",
+        Dialect::Ctp => "vendor/ctp/libthostmduserapi_se.so",
+        Dialect::Sopt => "vendor/sopt/libsoptthostmduserapi_se.so",
     };
     optional(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path), "`make vendor`")
 }
@@ -67,7 +67,7 @@ pub(super) const PATIENT: Limits = Limits {
 
 /// What one worker is to be.
 pub(super) struct Wanted {
-    pub(super) kind: GatewayKind,
+    pub(super) kind: Dialect,
     pub(super) start: Start,
     pub(super) env: BTreeMap<String, String>,
     /// Bytes of the report pipe.
@@ -79,7 +79,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(kind: GatewayKind, library: &Path, addresses: &[String]) -> Self {
+    pub(super) fn new(kind: Dialect, library: &Path, addresses: &[String]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let flow_dir = dir.path().join("flow");
         std::fs::create_dir(&flow_dir).expect("made");
@@ -95,6 +95,8 @@ impl Wanted {
             contracts: Vec::new(),
             limits: PATIENT,
             session_open: false,
+            gateway_class: String::new(),
+            connect: BTreeMap::new(),
         };
         let env = BTreeMap::new();
         Self { kind, start, env, report_pipe_bytes: 65_536, reads_ticks: true, reads_reports: true, dir }
@@ -102,7 +104,7 @@ impl Wanted {
 
     /// On the simulated library, with the world's `fronts` in JSON; `None` where it is not built.
     pub(super) fn simulated(fronts: &str, codes: &[&str]) -> Option<Self> {
-        let mut wanted = Self::new(GatewayKind::Ctp, &simulated_library()?, &["tcp://front.sim:1".to_owned()]);
+        let mut wanted = Self::new(Dialect::Ctp, &simulated_library()?, &["tcp://front.sim:1".to_owned()]);
         wanted.start.contracts = codes.iter().map(|c| c.parse().expect("valid")).collect();
         wanted.env.insert("SIMAPI_WORLD".into(), wanted.world_file().display().to_string());
         wanted.set_world(50, fronts);

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, btree_set};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{FrontState, GatewayView, Incarnation};
 use mdhub_spec::time::Mono;
 
@@ -17,7 +18,7 @@ use super::health::{Health, Hold, Ward};
 use super::state::{Desired, Observed};
 use super::verdict::{self, Verdict};
 
-/// How contracts are spread over the sources of a kind.
+/// How contracts are spread over the sources of a dialect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Spread {
     /// So many sources subscribe each contract; 0 for all.
@@ -122,10 +123,10 @@ pub(super) fn assign(desired: &Desired, observed: &Observed, ward: &Ward<'_>, no
         return None;
     }
     let mut assignment = Assignment::default();
-    for kind in [GatewayKind::Ctp, GatewayKind::Sopt] {
+    for dialect in Dialect::ALL {
         let (canaries, contracts): (Vec<&Contract>, Vec<&Contract>) =
-            desired.contracts_of(kind).partition(|contract| desired.spread.canaries.contains(*contract));
-        let wanted = desired.accounts.iter().filter(|(_, a)| a.kind == kind && a.is_enabled && !a.suspended);
+            desired.contracts_of(dialect).partition(|contract| desired.spread.canaries.contains(*contract));
+        let wanted = desired.accounts.iter().filter(|(_, a)| a.dialect == dialect && a.is_enabled && !a.suspended);
         let mut candidates: Vec<Candidate<'_>> =
             wanted.map(|(id, _)| candidate(desired, observed, ward, id, &contracts, canaries.len(), now)).collect();
         let starting = candidates.iter().filter_map(|c| c.proven_by).filter(|at| *at > now);

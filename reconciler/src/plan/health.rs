@@ -11,8 +11,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Ending, FrontState, Incarnation, ProcessView};
 use mdhub_spec::time::Mono;
 
@@ -150,18 +151,15 @@ impl<'a> Ward<'a> {
     }
 
     /// The kinds whose sources, on fronts that have nothing to do with each other, are all silent at once; since when.
-    pub(super) fn silent_markets(&self) -> BTreeMap<GatewayKind, Mono> {
-        [GatewayKind::Ctp, GatewayKind::Sopt]
-            .into_iter()
-            .filter_map(|kind| Some((kind, self.silent_market(kind)?)))
-            .collect()
+    pub(super) fn silent_markets(&self) -> BTreeMap<Dialect, Mono> {
+        Dialect::ALL.into_iter().filter_map(|dialect| Some((dialect, self.silent_market(dialect)?))).collect()
     }
 
     /// Pairs of accounts that share a front: they fall together.
     pub(super) fn shared_fronts(&self) -> BTreeSet<(AccountId, AccountId)> {
         let pairs = self.sources.iter().flat_map(|a| self.sources.iter().map(move |b| (a, b)));
         pairs
-            .filter(|(a, b)| a.id < b.id && a.account.kind == b.account.kind && !are_independent(a, b))
+            .filter(|(a, b)| a.id < b.id && a.account.dialect == b.account.dialect && !are_independent(a, b))
             .map(|(a, b)| (a.id.clone(), b.id.clone()))
             .collect()
     }
@@ -186,20 +184,20 @@ impl<'a> Ward<'a> {
             return Hold::OnlyDeliverer(exchange);
         }
         let cooled = since.plus_ms(policy.cool_down_ms);
-        let kind = source.account.kind;
-        let has_others = self.of_kind(kind).any(|s| s.id != source.id);
-        if ailment == Ailment::Garbage || !has_others || self.of_kind(kind).any(|s| self.is_proven(s)) {
+        let dialect = source.account.dialect;
+        let has_others = self.of_dialect(dialect).any(|s| s.id != source.id);
+        if ailment == Ailment::Garbage || !has_others || self.of_dialect(dialect).any(|s| self.is_proven(s)) {
             return Hold::Until(cooled);
         }
-        let silent_since = self.silent_market(kind);
+        let silent_since = self.silent_market(dialect);
         let held = silent_since.map_or(cooled, |since| since.plus_ms(policy.market_silent_hold_ms));
         if held > self.now && held > cooled {
             return Hold::MarketSilent(held);
         }
-        if self.next_in_turn(kind, silent_since.unwrap_or(since)) != Some(source.id) {
+        if self.next_in_turn(dialect, silent_since.unwrap_or(since)) != Some(source.id) {
             return Hold::Turn;
         }
-        let spaced = self.last_ended_sick(kind).map_or(cooled, |at| at.plus_ms(policy.restart_spacing_ms));
+        let spaced = self.last_ended_sick(dialect).map_or(cooled, |at| at.plus_ms(policy.restart_spacing_ms));
         Hold::Until(cooled.max(held).max(spaced))
     }
 
@@ -216,19 +214,19 @@ impl<'a> Ward<'a> {
         if let Some(exchange) = self.only_deliverer_on(source) {
             return Hold::OnlyDeliverer(exchange);
         }
-        let kind = source.account.kind;
-        let others_are_up = self.of_kind(kind).filter(|s| s.id != source.id).all(|s| !s.silent_at.is_empty());
-        let also_lost = self.of_kind(kind).filter(|s| self.lost_since(s).is_some());
+        let dialect = source.account.dialect;
+        let others_are_up = self.of_dialect(dialect).filter(|s| s.id != source.id).all(|s| !s.silent_at.is_empty());
+        let also_lost = self.of_dialect(dialect).filter(|s| self.lost_since(s).is_some());
         let next = also_lost.max_by_key(|s| (s.account.priority, s.id)).map(|s| s.id);
         if !others_are_up || next != Some(source.id) {
             return Hold::Turn;
         }
-        let spaced = self.last_ended_sick(kind).map(|at| at.plus_ms(policy.restart_spacing_ms));
+        let spaced = self.last_ended_sick(dialect).map(|at| at.plus_ms(policy.restart_spacing_ms));
         Hold::Until(since.plus_ms(policy.market_silent_hold_ms).max(spaced.unwrap_or_default()))
     }
 
-    fn of_kind(&self, kind: GatewayKind) -> impl Iterator<Item = &Source<'a>> {
-        self.sources.iter().filter(move |s| s.account.kind == kind)
+    fn of_dialect(&self, dialect: Dialect) -> impl Iterator<Item = &Source<'a>> {
+        self.sources.iter().filter(move |s| s.account.dialect == dialect)
     }
 
     /// Whether it has sent anything on a watched exchange lately.
@@ -301,16 +299,16 @@ impl<'a> Ward<'a> {
 
     /// Since when every source of this kind is silent, where two of them have nothing to do with each other. One that was ended
     /// for its silence in vain counts among them until it ticks.
-    fn silent_market(&self, kind: GatewayKind) -> Option<Mono> {
+    fn silent_market(&self, dialect: Dialect) -> Option<Mono> {
         let silent: Vec<&Source<'a>> =
-            self.of_kind(kind).filter(|s| !s.silent_at.is_empty() || self.is_ended_in_vain(s)).collect();
+            self.of_dialect(dialect).filter(|s| !s.silent_at.is_empty() || self.is_ended_in_vain(s)).collect();
         let independent = silent.iter().any(|a| silent.iter().any(|b| are_independent(a, b)));
         let is_silent = |s: &&Source<'_>| s.silent_since().is_some_and(|at| at <= self.now) || self.is_ended_in_vain(s);
         if !independent || !silent.iter().all(is_silent) || silent.iter().any(|s| self.is_proven(s)) {
             return None;
         }
         // Counted from what the market last did, so that restarts in vain do not prolong it.
-        let watched = || self.observed.open.iter().filter(|(exchange, _)| kind.serves(**exchange));
+        let watched = || self.observed.open.iter().filter(|(exchange, _)| dialect.serves(**exchange));
         let since = silent.iter().flat_map(|s| {
             let ready_at = s.process.filter(|_| !self.is_ended_in_vain(s)).and_then(|p| p.ready_at);
             watched().map(move |(exchange, opened)| self.last_tick(s.id, *exchange).max(Some(*opened)).max(ready_at))
@@ -327,9 +325,9 @@ impl<'a> Ward<'a> {
     }
 
     /// Whose turn it is to be ended: first those that were not since the silence began, of these the lowest priority.
-    fn next_in_turn(&self, kind: GatewayKind, silent_since: Mono) -> Option<&AccountId> {
+    fn next_in_turn(&self, dialect: Dialect, silent_since: Mono) -> Option<&AccountId> {
         let sick = self
-            .of_kind(kind)
+            .of_dialect(dialect)
             .filter_map(|s| Some((s, s.process?)))
             .filter(|(s, process)| process.ending == Ending::No && s.silent_since().is_some_and(|at| at <= self.now));
         let key = |(s, process): &(&Source<'a>, &ProcessView)| {
@@ -340,8 +338,8 @@ impl<'a> Ward<'a> {
     }
 
     /// When a source of this kind was last ended for its silence.
-    fn last_ended_sick(&self, kind: GatewayKind) -> Option<Mono> {
-        self.of_kind(kind).filter_map(|s| self.last_ended(s.id)).max()
+    fn last_ended_sick(&self, dialect: Dialect) -> Option<Mono> {
+        self.of_dialect(dialect).filter_map(|s| self.last_ended(s.id)).max()
     }
 
     fn last_ended(&self, id: &AccountId) -> Option<Mono> {
@@ -385,7 +383,7 @@ fn silent_at(
         return BTreeMap::new();
     };
     let ticks = observed.deliveries.get(id);
-    let watched = observed.open.iter().filter(|(exchange, _)| account.kind.serves(**exchange));
+    let watched = observed.open.iter().filter(|(exchange, _)| account.dialect.serves(**exchange));
     watched
         .map(|(exchange, open_since)| {
             let last_tick = ticks.and_then(|t| t.get(exchange)).copied().unwrap_or_default();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Ending, Exit, FrontState, GatewayView, Incarnation};
 use mdhub_spec::time::Now;
 
@@ -18,7 +19,7 @@ use super::{backoff, verdict};
 /// A source that dies keeps its routes until its pipe is drained, since its last ticks may be the only copies. A sick one
 /// loses them at once. One that is silent on an exchange, or that sends rubbish, is left out where others deliver: the last
 /// one never is. One that does not bring this contract comes after those that do; where contracts are spread, only those that
-/// have it, or are to have it, feed it.
+/// have it, or are to have it, feed it. One whose ticks are converted feeds what no other source brings.
 pub(super) fn routes(
     desired: &Desired,
     observed: &Observed,
@@ -33,14 +34,14 @@ pub(super) fn routes(
         .collect();
     let is_up = |id: &AccountId| observed.gateways.get(id).is_some_and(is_up);
     sources.sort_by_key(|(id, account)| (!is_up(id), account.priority, *id));
-    let of_kind = |kind| -> Vec<AccountId> {
-        sources.iter().filter(|(_, account)| account.kind == kind).map(|(id, _)| (*id).clone()).collect()
+    let of_dialect = |dialect| -> Vec<AccountId> {
+        sources.iter().filter(|(_, account)| account.dialect == dialect).map(|(id, _)| (*id).clone()).collect()
     };
-    let (ctp, sopt) = (of_kind(GatewayKind::Ctp), of_kind(GatewayKind::Sopt));
+    let (ctp, sopt) = (of_dialect(Dialect::Ctp), of_dialect(Dialect::Sopt));
     let trusted: BTreeMap<Exchange, Vec<AccountId>> = Exchange::ALL
         .into_iter()
         .map(|exchange| {
-            let all = if GatewayKind::Ctp.serves(exchange) { &ctp } else { &sopt };
+            let all = if Dialect::Ctp.serves(exchange) { &ctp } else { &sopt };
             let trusted: Vec<AccountId> = all.iter().filter(|id| !ward.is_doubtful(id, exchange)).cloned().collect();
             let is_served = trusted.iter().any(|id| ward.is_proven_on(id, exchange));
             (exchange, if is_served { trusted } else { all.clone() })
@@ -52,6 +53,7 @@ pub(super) fn routes(
     let mut served = |contract: &Contract| {
         let mut sources = trusted[&contract.exchange()].clone();
         if is_plain {
+            leave_out_imprecise(desired, &mut sources, is_up);
             return sources;
         }
         let ranks: BTreeMap<&AccountId, Option<Rank>> =
@@ -59,9 +61,19 @@ pub(super) fn routes(
         let rank = |id: &AccountId| ranks.get(id).copied().flatten();
         sources.retain(|id| rank(id).is_some());
         sources.sort_by_key(rank);
+        leave_out_imprecise(desired, &mut sources, |id| rank(id).is_some_and(|(is_down, fails, _)| !is_down && !fails));
         sources
     };
     desired.contracts.iter().map(|contract| (contract.clone(), served(contract))).collect()
+}
+
+/// A converted tick is another tick than the vendor's record that it was made from: where a source of the vendor's own records
+/// `brings` a contract, the converted ones would double it, or push its watermark ahead.
+fn leave_out_imprecise(desired: &Desired, sources: &mut Vec<AccountId>, brings: impl Fn(&AccountId) -> bool) {
+    let is_precise = |id: &AccountId| desired.accounts.get(id).is_none_or(|account| !account.is_low_precision);
+    if sources.iter().any(|id| is_precise(id) && brings(id)) {
+        sources.retain(is_precise);
+    }
 }
 
 /// Who comes first: the ready, of these who brings it, of these who is to have it.

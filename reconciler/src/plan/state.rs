@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdhub_spec::account::{AccountId, Fingerprint, GatewayKind, MarketDataAccount};
+use mdhub_spec::account::{AccountId, Fingerprint, MarketDataAccount};
 use mdhub_spec::contract::{Contract, Exchange};
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::settings::Health;
 use mdhub_spec::time::Mono;
@@ -100,7 +101,9 @@ impl Default for Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredAccount {
     /// Which contracts it can carry.
-    pub kind: GatewayKind,
+    pub dialect: Dialect,
+    /// Whether its ticks are converted ones: it feeds what no other source brings.
+    pub is_low_precision: bool,
     /// 1 is the primary, larger numbers stand by.
     pub priority: u32,
     /// Whether it is in the pool.
@@ -117,10 +120,13 @@ pub struct DesiredAccount {
     pub problem: Option<String>,
 }
 
-impl From<&MarketDataAccount> for DesiredAccount {
-    fn from(account: &MarketDataAccount) -> Self {
+impl DesiredAccount {
+    /// An account that brings the vendor's own records, of contracts of this dialect.
+    #[must_use]
+    pub fn new(account: &MarketDataAccount, dialect: Dialect) -> Self {
         Self {
-            kind: account.gateway,
+            dialect,
+            is_low_precision: false,
             priority: account.priority,
             is_enabled: account.is_enabled,
             suspended: account.suspended,
@@ -148,9 +154,9 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// The contracts that an account of this kind carries, sorted.
-    pub fn contracts_of(&self, kind: GatewayKind) -> impl Iterator<Item = &Contract> {
-        self.contracts.iter().filter(move |c| kind.serves(c.exchange()))
+    /// The contracts that an account of this dialect carries, sorted.
+    pub fn contracts_of(&self, dialect: Dialect) -> impl Iterator<Item = &Contract> {
+        self.contracts.iter().filter(move |c| dialect.serves(c.exchange()))
     }
 }
 
@@ -167,7 +173,7 @@ pub struct Observed {
     /// Exchanges whose canaries are in their section, since when.
     pub open: BTreeMap<Exchange, Mono>,
     /// The kinds whose markets are closed and not about to open, with when that ends as far as the calendar knows.
-    pub closed: BTreeMap<GatewayKind, Option<Mono>>,
+    pub closed: BTreeMap<Dialect, Option<Mono>>,
     /// When each source last brought a tick of each exchange.
     pub deliveries: BTreeMap<AccountId, BTreeMap<Exchange, Mono>>,
     /// Processes most of whose ticks were rejected, since when.

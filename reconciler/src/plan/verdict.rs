@@ -157,7 +157,7 @@ fn unwanted(wanted: Option<&DesiredAccount>, observed: &Observed) -> Option<Caus
     } else if account.suspended {
         Some(Cause::Suspended)
     } else {
-        observed.closed.contains_key(&account.kind).then_some(Cause::Closed)
+        observed.closed.contains_key(&account.dialect).then_some(Cause::Closed)
     }
 }
 

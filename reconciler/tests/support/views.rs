@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_reconciler::plan::DesiredAccount;
-use mdhub_spec::account::{Fingerprint, GatewayKind};
+use mdhub_spec::account::Fingerprint;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Ending, Exit, ExitReason, FrontState, Incarnation, ProcessView};
 use mdhub_spec::time::Mono;
 
@@ -15,7 +16,8 @@ pub(crate) const fn incarnation(counter: u64) -> Incarnation {
 /// In the pool, not held down, fingerprint 1, `restart_generation` 1.
 pub(crate) const fn account() -> DesiredAccount {
     DesiredAccount {
-        kind: GatewayKind::Ctp,
+        dialect: Dialect::Ctp,
+        is_low_precision: false,
         priority: 1,
         is_enabled: true,
         suspended: false,

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mdhub_reconciler::plan::Plan;
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::SourceSlot;
 use mdhub_spec::process::REFUSED_MAX;
 
@@ -27,7 +28,7 @@ pub(crate) struct Holdings {
 pub(crate) struct Holder {
     pub(crate) account: AccountId,
     pub(crate) slot: SourceSlot,
-    pub(crate) kind: GatewayKind,
+    pub(crate) dialect: Dialect,
     pub(crate) assigned: Option<Arc<BTreeSet<Contract>>>,
     /// What its process was told to subscribe, where there is one whose front has begun to answer.
     pub(crate) told: Option<Told>,
@@ -66,8 +67,8 @@ impl Control {
                     is_settled: process.ready_at.is_some() && process.unanswered == 0 && knows_refusals,
                 })
             });
-            let kind = desired.accounts.get(account)?.gateway;
-            Some(Holder { account: account.clone(), slot, kind, assigned: assigned.get(account).cloned(), told })
+            let dialect = desired.dialect(account)?;
+            Some(Holder { account: account.clone(), slot, dialect, assigned: assigned.get(account).cloned(), told })
         };
         let holders = slots.all().filter_map(holder).collect();
         Some(Holdings { configured: self.configured(), wanted: desired.wanted.clone(), holders })

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdhub_reconciler::plan::{AccountStatus, Observed, Plan};
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::condition::{Condition, ConditionStatus, ConditionType, Phase};
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::process::{Exit, Incarnation};
 use mdhub_spec::settings::ArbitrationMode;
 use mdhub_spec::time::Mono;
@@ -18,9 +19,9 @@ use super::subscriptions::named;
 /// Ends every incident of an account; see `mdhub_alerts::Ear` for `incident` and `recovers`.
 const ALL_OF_ACCOUNT: &str = "*";
 
-/// The incident that all sources of a kind are silent.
-fn silent_market(kind: GatewayKind) -> String {
-    format!("MarketSilent {kind}")
+/// The incident that all sources of a dialect are silent.
+fn silent_market(dialect: Dialect) -> String {
+    format!("MarketSilent {dialect}")
 }
 
 /// What was told last.
@@ -29,7 +30,7 @@ pub(super) struct Told {
     exits: BTreeMap<AccountId, Incarnation>,
     statuses: BTreeMap<AccountId, AccountStatus>,
     routes: BTreeMap<Contract, Vec<AccountId>>,
-    silent_markets: BTreeSet<GatewayKind>,
+    silent_markets: BTreeSet<Dialect>,
     shared_fronts: BTreeSet<(AccountId, AccountId)>,
     homeless: BTreeSet<Contract>,
     /// The last day, since the epoch, on which the calendar's end was told.
@@ -78,7 +79,7 @@ impl Control {
         let told = &mut state.told;
         let (exits, failovers) = (told.exits(observed), told.failovers(plan, mode));
         let statuses = std::mem::replace(&mut told.statuses, plan.statuses.clone());
-        let silent: BTreeSet<GatewayKind> = plan.silent_markets.keys().copied().collect();
+        let silent: BTreeSet<Dialect> = plan.silent_markets.keys().copied().collect();
         let silent_before = std::mem::replace(&mut told.silent_markets, silent.clone());
         let shared_before = std::mem::replace(&mut told.shared_fronts, plan.shared_fronts.clone());
         let homeless = plan.assignment.as_ref().map(|assignment| assignment.homeless.clone()).unwrap_or_default();
@@ -91,21 +92,21 @@ impl Control {
         for id in statuses.keys().filter(|id| !plan.statuses.contains_key(id)) {
             info!(account = %id, recovers = ALL_OF_ACCOUNT, "the account is gone");
         }
-        for kind in silent.difference(&silent_before) {
-            let incident = silent_market(*kind);
-            error!(%kind, incident, "every source of this kind is silent: perhaps the market is; restarts are held back");
+        for dialect in silent.difference(&silent_before) {
+            let incident = silent_market(*dialect);
+            error!(%dialect, incident, "every source of this dialect is silent: perhaps the market is; restarts are held back");
             self.outbox.hub_event(
                 None,
                 "MarketSilent",
-                format!("every {kind} source is silent; restarts are held back"),
+                format!("every {dialect} source is silent; restarts are held back"),
             );
         }
-        for kind in silent_before.difference(&silent) {
-            info!(%kind, recovers = silent_market(*kind), "its market is no longer silent");
+        for dialect in silent_before.difference(&silent) {
+            info!(%dialect, recovers = silent_market(*dialect), "its market is no longer silent");
             self.outbox.hub_event(
                 None,
                 "MarketSilentOver",
-                format!("{kind} sources tick again, or fewer than two are up"),
+                format!("{dialect} sources tick again, or fewer than two are up"),
             );
         }
         self.tell_homeless(&homeless_before, &homeless);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use mdhub_gateways::manager::Refused;
 use mdhub_reconciler::plan::{Observed, Plan, Subscribed};
-use mdhub_spec::account::{AccountId, GatewayKind};
+use mdhub_spec::account::AccountId;
 use mdhub_spec::contract::Contract;
+use mdhub_spec::dialect::Dialect;
 use mdhub_spec::plane::{Brought, FeedCommand, Reply, SourceMask};
 use mdhub_spec::process::{GatewayView, Incarnation};
 use mdhub_spec::time::Mono;
@@ -77,9 +78,9 @@ impl Control {
     pub(super) fn tell_subscriptions(&self, desired: &DesiredState, observed: &Observed, plan: &Plan) {
         for (id, view) in &observed.gateways {
             let Some(process) = view.process.as_ref().filter(|p| p.hello_at.is_some()) else { continue };
-            let Some(kind) = desired.accounts.get(id).map(|account| account.gateway) else { continue };
+            let Some(dialect) = desired.dialect(id) else { continue };
             let Some(wanted) = wanted(desired, plan, id) else { continue };
-            if let Err(refused) = self.tell_subscriptions_to(id, process.incarnation, kind, wanted) {
+            if let Err(refused) = self.tell_subscriptions_to(id, process.incarnation, dialect, wanted) {
                 warn!("{refused}");
             }
         }
@@ -89,7 +90,7 @@ impl Control {
         &self,
         id: &AccountId,
         incarnation: Incarnation,
-        kind: GatewayKind,
+        dialect: Dialect,
         wanted: Arc<BTreeSet<Contract>>,
     ) -> Result<(), Refused> {
         let mut state = self.state();
@@ -102,7 +103,7 @@ impl Control {
         }
         let before = std::mem::replace(&mut told.contracts, wanted.clone());
         let mine = |contracts: Vec<&Contract>| -> Vec<Contract> {
-            contracts.into_iter().filter(|c| kind.serves(c.exchange())).cloned().collect()
+            contracts.into_iter().filter(|c| dialect.serves(c.exchange())).cloned().collect()
         };
         let (new, gone) = (mine(wanted.difference(&before).collect()), mine(before.difference(&wanted).collect()));
         if !new.is_empty() {
@@ -174,8 +175,8 @@ impl Control {
             .iter()
             .filter(|(id, told)| ready(id, told))
             .filter_map(|(account, told)| {
-                let (slot, kind) = (slots.get(account)?, desired.accounts.get(account)?.gateway);
-                Some(Holder { account, incarnation: told.incarnation, slot, kind, contracts: &told.contracts })
+                let (slot, dialect) = (slots.get(account)?, desired.dialect(account)?);
+                Some(Holder { account, incarnation: told.incarnation, slot, dialect, contracts: &told.contracts })
             })
             .collect();
         let brought = brought.iter().map(|(contract, sources)| (contract, *sources));
@@ -214,8 +215,8 @@ impl Control {
         let mut fails = state.coverage.given_up();
         for (id, view) in views {
             let Some(process) = view.process.as_ref().filter(|p| !p.refused.is_empty()) else { continue };
-            let Some(kind) = desired.accounts.get(id).map(|account| account.gateway) else { continue };
-            let refused = desired.desired.contracts_of(kind).filter(|c| process.refused.contains_key(c.symbol()));
+            let Some(dialect) = desired.dialect(id) else { continue };
+            let refused = desired.desired.contracts_of(dialect).filter(|c| process.refused.contains_key(c.symbol()));
             fails.entry(id.clone()).or_default().extend(refused.cloned());
         }
         fails

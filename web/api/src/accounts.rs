@@ -50,7 +50,7 @@ pub(crate) struct Account {
     /// Its name: lower-case letters, digits and inner hyphens.
     #[schema(value_type = String)]
     id: AccountId,
-    /// `ctp` or `sopt`.
+    /// `ctp`, `sopt` or `vnpy`.
     #[schema(value_type = Kind)]
     gateway: GatewayKind,
     /// What its gateway needs beside the password.
@@ -90,7 +90,7 @@ pub(crate) struct Settings {
     library: String,
 }
 
-/// Which vendor interface.
+/// Which program drives it.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "it is documentation: `GatewayKind` is what is written")]
@@ -99,6 +99,8 @@ pub(crate) enum Kind {
     Ctp,
     /// Options and ETFs of the stock exchanges.
     Sopt,
+    /// A gateway class of vnpy; the library says which, and whose contracts.
+    Vnpy,
 }
 
 /// Every account.

@@ -32,7 +32,7 @@ pub(crate) struct Draft {
     /// Its name: lower-case letters, digits and inner hyphens.
     #[schema(value_type = String)]
     id: AccountId,
-    /// `ctp` or `sopt`.
+    /// `ctp`, `sopt` or `vnpy`.
     #[schema(value_type = super::Kind)]
     gateway: GatewayKind,
     /// What its gateway needs beside the password.
@@ -77,7 +77,7 @@ pub(crate) struct Change {
     /// As it is: a name is for good.
     #[schema(value_type = Option<String>)]
     id: Option<AccountId>,
-    /// `ctp` or `sopt`.
+    /// `ctp`, `sopt` or `vnpy`.
     #[schema(value_type = Option<super::Kind>)]
     gateway: Option<GatewayKind>,
     /// Those that are to be otherwise.

@@ -36,8 +36,10 @@ pub(crate) struct Desired {
 pub(crate) struct Gateway {
     /// Its name.
     id: String,
-    /// `ctp`, `sopt` or `vnpy`; null, as the five below, for an account that the database has no more.
+    /// `ctp`, `sopt` or `vnpy`; null, as the six below, for an account that the database has no more.
     kind: Option<String>,
+    /// `ctp` (futures) or `sopt` (stock options): whose contracts it carries, whatever program drives it.
+    dialect: Option<String>,
     /// The lower goes first.
     priority: Option<u32>,
     /// Whether it is in the pool.

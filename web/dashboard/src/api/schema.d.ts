@@ -385,7 +385,7 @@ export interface components {
             created_at_ms: number;
             /** @description Free text. */
             description: string;
-            /** @description `ctp` or `sopt`. */
+            /** @description `ctp`, `sopt` or `vnpy`. */
             gateway: components["schemas"]["Kind"];
             /**
              * Format: int64
@@ -686,7 +686,7 @@ export interface components {
         Draft: {
             /** @description Free text. */
             description?: string | null;
-            /** @description `ctp` or `sopt`. */
+            /** @description `ctp`, `sopt` or `vnpy`. */
             gateway: components["schemas"]["Kind"];
             /** @description Its name: lower-case letters, digits and inner hyphens. */
             id: string;
@@ -746,6 +746,8 @@ export interface components {
             conditions: components["schemas"]["Condition"][];
             /** @description Counters since the hub started; null where there are none yet. */
             counters?: unknown;
+            /** @description `ctp` (futures) or `sopt` (stock options): whose contracts it carries, whatever program drives it. */
+            dialect?: string | null;
             /** @description Exchanges that its process is to tick on now. */
             exchanges: {
                 [key: string]: components["schemas"]["Watched"];
@@ -763,7 +765,7 @@ export interface components {
             incarnations: components["schemas"]["Life"][];
             /** @description Whether it is in the pool. */
             is_enabled?: boolean | null;
-            /** @description `ctp`, `sopt` or `vnpy`; null, as the five below, for an account that the database has no more. */
+            /** @description `ctp`, `sopt` or `vnpy`; null, as the six below, for an account that the database has no more. */
             kind?: string | null;
             last_exit?: components["schemas"]["Exit"] | null;
             /**
@@ -833,10 +835,10 @@ export interface components {
             status: string;
         };
         /**
-         * @description Which vendor interface.
+         * @description Which program drives it.
          * @enum {string}
          */
-        Kind: "ctp" | "sopt";
+        Kind: "ctp" | "sopt" | "vnpy";
         /** @description One life of an account's process. What says how it ended is absent while it lasts. */
         Life: {
             /** @description Whether the hub had asked for its end. */
