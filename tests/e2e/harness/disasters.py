@@ -45,7 +45,8 @@ HEALTH: dict[str, Any] = {
 SILENCE_S_MAX = 2.5
 # What was handed over so long ago is on the tape and with the client.
 EDGE_S = 0.7
-ABSENT_MIN = 1e300
+# FLT_MAX and DBL_MAX are both in use, and NaN compares as false.
+ABSENT_MIN = 3e38
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 Key = tuple[object, ...]
@@ -53,7 +54,7 @@ Key = tuple[object, ...]
 
 def key_of_row(row: TapeRow) -> Key:
     """What tells one snapshot from another, as a front handed it over. CZCE's milliseconds are the hub's own."""
-    prices = [None if abs(price) > ABSENT_MIN else price for price in (row.last, row.bid_price, row.ask_price)]
+    prices = [price if abs(price) < ABSENT_MIN else None for price in (row.last, row.bid_price, row.ask_price)]
     return (row.instrument, row.update_time, row.volume, *prices, row.bid_volume, row.ask_volume)
 
 
@@ -87,18 +88,24 @@ class Stage:
         """What an account's front handed over."""
         return self.directory / f"{account}.tape"
 
-    def source(self, account: str, *scenarios: Scenario, priority: int = 1, delay_ms: float = 0.0) -> Source:
-        """A further source of futures on a front of its own, where these scenarios are played from the beginning."""
+    def source(
+        self, account: str, *scenarios: Scenario, priority: int = 1, delay_ms: float = 0.0, vnpy: str | None = None
+    ) -> Source:
+        """A further source of futures on a front of its own, where these scenarios are played from the beginning;
+        with `vnpy`, an entry of the settings' libraries, it is one of vnpy's gateways."""
         front = f"tcp://127.0.0.1:{next(self._numbers)}"
         self.world.change(front, tape=str(self.tape(account)), delay_ms=delay_ms, scenarios=list(scenarios))
-        desired.add(self.hub.data_dir, account, front, priority=priority)
+        driven = {"gateway": "vnpy", "library": vnpy} if vnpy else {}
+        desired.add(self.hub.data_dir, account, front, priority=priority, **driven)
         return Source(self, account, front)
 
     @contextmanager
-    def victim(self, account: str, *scenarios: Scenario, delay_ms: float = 0.0) -> Iterator[Source]:
+    def victim(
+        self, account: str, *scenarios: Scenario, delay_ms: float = 0.0, vnpy: str | None = None
+    ) -> Iterator[Source]:
         """A primary that comes to grief. Afterwards it is deleted, and the client has noticed nothing."""
         begin_mono, well = time.monotonic(), self.hub.running(WELL)
-        source = self.source(account, *scenarios, delay_ms=delay_ms)
+        source = self.source(account, *scenarios, delay_ms=delay_ms, vnpy=vnpy)
         yield source
         desired.change(self.hub.data_dir, "delete", account, "--yes")
         eventually(lambda: status.of_account(self.hub, account).get("pid") is None, 15, f"{account} to be gone")

@@ -32,16 +32,23 @@ def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def _kind(words: list[str]) -> str | None:
+    """What a process is a worker of, if it is one: mdhub's own, or vnpy's in Python."""
+    if "mdhub_worker" in words:
+        return "vnpy"
+    return words[words.index("gateway") + 1] if "gateway" in words else None
+
+
 def workers_of(hub_pid: int) -> list[Worker]:
     """The workers that the hub with this process id started, also after its own end; zombies are not among them."""
     found = []
     for pid in _pids():
         words = _words(pid)
-        if "gateway" not in words or "--parent-pid" not in words:
+        kind = _kind(words)
+        if kind is None or "--parent-pid" not in words:
             continue
         value = {flag: words[words.index(flag) + 1] for flag in ("--account", "--incarnation", "--parent-pid")}
         if value["--parent-pid"] == str(hub_pid):
-            kind = words[words.index("gateway") + 1]
             found.append(Worker(pid, kind, value["--account"], value["--incarnation"]))
     return sorted(found, key=lambda worker: worker.account)
 
