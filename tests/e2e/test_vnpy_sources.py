@@ -10,9 +10,9 @@ import pytest
 
 from conftest import Hubs
 from harness import desired, status, vnpy_library
-from harness.disasters import HEALTH, LONE, LONE_FRONT, WELL, WELL_FRONT, Stage, key_of_row, stage
+from harness.disasters import HEALTH, WELL, WELL_FRONT, Stage, stage
 from harness.hub import Hub
-from harness.subscriber import Subscriber
+from harness.subscriber import Subscriber, assert_unbroken
 from harness.tick_identity import tid_of
 from harness.waiting import eventually
 from harness.world import FUTURES, MAIN_FRONT, OPTION_FRONT, OPTIONS, Front, World, read_tape, scenario, settings
@@ -32,11 +32,16 @@ QUIRKS = [
 ]
 
 
+LOW_PRECISION = 1 << 4
+
+
 @pytest.fixture(scope="module")
 def on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A hub whose healthy source is mdhub's own, and whose settings know vnpy's classes."""
     directory = tmp_path_factory.mktemp("stage")
-    with stage(directory, {"libraries": vnpy_library.libraries(directory)}) as ready:
+    libraries = vnpy_library.libraries(directory)
+    libraries["desk"] = vnpy_library.desks_own(directory)
+    with stage(directory, {"libraries": libraries}) as ready:
         yield ready
 
 
@@ -72,14 +77,14 @@ def test_it_goes_through_what_a_native_source_goes_through(on: Stage) -> None:
         process = source.healthy()
         source.play(scenario("abort"))
         source.exited("signal 6")
+        source.play()
         assert source.replaced(process).kind == "vnpy"
         source.healthy()
         source.play(scenario("stall"))
-        assert "silent" in source.phase("Unhealthy")["why"]
+        assert "none of its watched exchanges ticks" in source.phase("Unhealthy")["why"]
         source.play()
         source.healthy(within_s=30)
-        source.play(scenario("login_refused", error=3, text="不合法的登录"))
-        on.world.change(source.front, scenarios=[scenario("login_refused", error=3), scenario("disconnect")])
+        source.play(scenario("login_refused", error=3, text="不合法的登录"), scenario("disconnect"))
         source.exited("exit code 6")
         assert "不合法的登录" in status.of_account(on.hub, "ctp-vnpy")["why"]
 
@@ -130,6 +135,31 @@ def test_equal_records_have_equal_tids_whichever_program_drives_the_library(hubs
             assert [tid for tid in inside if tid not in other] == [], topic
         for tid in shared:
             assert first[tid] == second[tid], topic
+
+
+def test_a_converted_source_feeds_what_no_other_one_brings_and_its_ticks_are_flagged(on: Stage) -> None:
+    other = on.source("ctp-other", vnpy="desk")
+    other.phase("Healthy")
+    eventually(lambda: other.received() >= 40, 20, "converted ticks")
+    assert status.routes(on.hub, "rb2701.SHFE") == [WELL], "mdhub's own source brings it"
+    assert on.hub.counter("ctp-other", "forwarded") == 0
+    desired.change(on.hub.data_dir, "stop", WELL)
+    on.hub.stopped(WELL)
+    other.routed("rb2701.SHFE", True)
+    begin = len(on.subscriber.ticks())
+    flagged = lambda: [t for t in on.subscriber.ticks()[begin:] if t.payload["source"] == "ctp-other"]  # noqa: E731
+    eventually(lambda: len(flagged()) >= 20, 20, "ticks of the converted source")
+    ticks = flagged()
+    assert {tick.payload["flags"] & LOW_PRECISION for tick in ticks} == {LOW_PRECISION}
+    came = {(t.payload["symbol"], int(t.payload["volume"]), t.payload["last_price"]) for t in ticks}
+    sent = lambda: {(row.instrument, row.volume, row.last) for row in read_tape(on.tape("ctp-other"))}  # noqa: E731
+    eventually(lambda: came <= sent(), 10, "all that came on the tape of what was sent")
+    desired.change(on.hub.data_dir, "start", WELL)
+    status.wait_for_phase(on.hub, WELL, "Healthy")
+    other.routed("rb2701.SHFE", False)
+    desired.change(on.hub.data_dir, "delete", "ctp-other", "--yes")
+    on.hub.stopped("ctp-other")
+    assert_unbroken(on.subscriber.by_topic())
 
 
 def comparable(payload: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,9 @@ class Start:
         try:
             known = {name: carried[name] for name in ("protocol_version", "user_id", "password", "broker_id")}
             known |= {name: carried[name] for name in ("md_address", "library", "flow_dir", "contracts")}
+            for name in ("md_address", "contracts"):
+                if not isinstance(known[name], list) or not all(isinstance(text, str) for text in known[name]):
+                    raise TypeError(f"{name} is no list of texts")
             limits = {k: int(v) for k, v in carried.get("limits", {}).items() if k in Limits.__dataclass_fields__}
             return cls(
                 **known,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +37,22 @@ def libraries(directory: Path) -> dict[str, Any]:
     env = {**world, "LD_LIBRARY_PATH": str(chosen(directory))}
     vnpy = {name: {"path": str(ENVIRONMENT), "gateway_class": cls, "env": env} for name, cls in CLASSES.items()}
     return {"sim": {"path": str(SIMULATED_LIBRARY), "env": world}, **vnpy}
+
+
+def desks_own(directory: Path) -> dict[str, Any]:
+    """An entry for a gateway class of the desk's own, in an environment that has it beside what the made one has."""
+    place, site = directory / "desk-venv", Path("lib", f"python{version()}", "site-packages")
+    make = [str(ENVIRONMENT / "bin" / "python"), "-m", "venv", "--without-pip", str(place)]
+    subprocess.run(make, check=True, timeout=60)
+    (place / "locale").symlink_to(ENVIRONMENT / "locale")
+    (place / site / "made.pth").write_text(f"{ENVIRONMENT / site}\n")
+    shutil.copy(Path(__file__).parents[1] / "vnpy_desk" / "desk_gateway.py", place / site)
+    env = libraries(directory)["vnpy-ctp"]["env"]
+    connect = {"每日": "无"}
+    return {"path": str(place), "gateway_class": "desk_gateway.OurGateway", "serves": "ctp", "env": env, "connect": connect}
+
+
+def version() -> str:
+    """`3.12`, of the made environment."""
+    asked = [str(ENVIRONMENT / "bin" / "python"), "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
