@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::clock::{Running, free_address, mono_ns, until};
-use crate::hub::{Hub, Plan, beside, resident_kib};
+use crate::hub::{Driver, Hub, Plan, beside, resident_kib};
 use crate::zmtp_client::ZmtpClient;
 use crate::{Effort, Failure};
 
@@ -29,6 +29,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Footprint, Failure> {
         contracts: effort.contracts,
         interval_ms: 2_000,
         settings: "",
+        driver: Driver::Native,
     };
     let hub = Hub::start(&plan)?;
     let idle = |_| ZmtpClient::subscribe(hub.address(), b"nothing begins like this");

@@ -20,14 +20,64 @@ pub(crate) struct Plan {
     pub(crate) interval_ms: u32,
     /// Further lines of `mdhub.yaml`.
     pub(crate) settings: &'static str,
+    /// What drives the vendor's library.
+    pub(crate) driver: Driver,
 }
+
+/// Whose worker drives the simulated vendor library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Driver {
+    /// mdhub's own.
+    #[default]
+    Native,
+    /// vnpy_ctp's gateway in Python, in the environment that `gateways/vnpy/install` made.
+    Vnpy,
+}
+
+impl Driver {
+    pub(crate) const ALL: [Self; 2] = [Self::Native, Self::Vnpy];
+
+    /// Gateway and library of its accounts.
+    const fn account(self) -> [&'static str; 2] {
+        match self {
+            Self::Native => ["ctp", "sim"],
+            Self::Vnpy => ["vnpy", "vnpy"],
+        }
+    }
+
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// What makes it.
+    pub(crate) fn is_there(self) -> Result<(), Failure> {
+        match self {
+            Self::Native => Ok(()),
+            Self::Vnpy if Path::new(VNPY).join("done.txt").is_file() => Ok(()),
+            Self::Vnpy => Err(format!("{VNPY} is absent: run gateways/vnpy/install")),
+        }
+    }
+}
+
+/// Where `gateways/vnpy/install` puts its environment.
+const VNPY: &str = "target/vnpy-venv";
 
 impl Plan {
     /// One front, and so many ticks a second.
     pub(crate) fn at_rate(rate: u32) -> Self {
         // Many contracts cost memory, fast ones come in bursts at whole milliseconds.
         const INTERVAL_MS: u32 = 50;
-        Self { fronts: vec![json!({})], contracts: rate * INTERVAL_MS / 1_000, interval_ms: INTERVAL_MS, settings: "" }
+        Self {
+            fronts: vec![json!({})],
+            contracts: rate * INTERVAL_MS / 1_000,
+            interval_ms: INTERVAL_MS,
+            settings: "",
+            driver: Driver::Native,
+        }
+    }
+
+    /// The same, driven so.
+    pub(crate) fn driven_by(self, driver: Driver) -> Self {
+        Self { driver, ..self }
     }
 }
 
@@ -54,6 +104,7 @@ impl Hub {
         let (data, config) = (place.path().join("data").display().to_string(), config.display().to_string());
         for n in 1..=plan.fronts.len() {
             let (id, front, priority) = (account(n), address(n), n.to_string());
+            let [gateway, library] = plan.driver.account();
             run(
                 &program,
                 &[
@@ -64,9 +115,9 @@ impl Hub {
                     "--id",
                     &id,
                     "--gateway",
-                    "ctp",
+                    gateway,
                     "--library",
-                    "sim",
+                    library,
                     "--md-address",
                     &front,
                     "--priority",
@@ -160,13 +211,30 @@ fn write_world(place: &Path, world: &Value) -> Result<(), Failure> {
         .map_err(|e| e.to_string())
 }
 
+/// The entry of vnpy's gateway, on the simulated library under the vendor's name.
+fn vnpy_library(place: &Path) -> Result<String, Failure> {
+    let vendor = place.join("vendor");
+    let linked = vendor.join("libthostmduserapi_se.so");
+    fs::create_dir_all(&vendor)
+        .and_then(|()| std::os::unix::fs::symlink(beside("libmdhub_simapi.so").map_err(std::io::Error::other)?, linked))
+        .map_err(|e| e.to_string())?;
+    let environment = std::path::absolute(VNPY).map_err(|e| e.to_string())?;
+    Ok(format!(
+        "  vnpy: {{path: '{}', gateway_class: vnpy_ctp.CtpGateway, env: {{LD_LIBRARY_PATH: '{}', SIMAPI_WORLD: '{}'}}}}\n",
+        environment.display(),
+        vendor.display(),
+        place.join("world.json").display()
+    ))
+}
+
 /// Contracts of DCE: its snapshots come at any millisecond, so that the load is spread.
 fn settings(place: &Path, plan: &Plan) -> Result<String, Failure> {
     let mut text = format!(
         "apiVersion: mdhub/v1\nkind: Hub\nhttp: {{listen: 127.0.0.1:0}}\npublish: {{listen: 'tcp://127.0.0.1:0'}}\n\
-         calendar: {{always_open: true}}\nlibraries: {{sim: {{path: '{}', env: {{SIMAPI_WORLD: '{}'}}}}}}\n{}contracts:\n  list:\n",
+         calendar: {{always_open: true}}\nlibraries:\n  sim: {{path: '{}', env: {{SIMAPI_WORLD: '{}'}}}}\n{}{}contracts:\n  list:\n",
         beside("libmdhub_simapi.so")?.display(),
         place.join("world.json").display(),
+        if plan.driver == Driver::Vnpy { vnpy_library(place)? } else { String::new() },
         plan.settings
     );
     for i in 0..plan.contracts {

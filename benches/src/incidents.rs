@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::clock::{exists, kill, mono_ns, passed, real_ns, until};
-use crate::hub::{Hub, Plan, account};
+use crate::hub::{Driver, Hub, Plan, account};
 use crate::report::median;
 use crate::zmtp_client::ZmtpClient;
 use crate::{Effort, Failure, payload};
@@ -104,6 +104,7 @@ fn plan(settings: &'static str) -> Plan {
         contracts: CONTRACTS,
         interval_ms: INTERVAL_MS,
         settings,
+        driver: Driver::Native,
     }
 }
 

@@ -1,7 +1,7 @@
 //! How long a tick takes, from the sender's hands to the subscriber's.
 
 use crate::clock::{Running, free_address, passed, real_ns, soon};
-use crate::hub::{Hub, Plan};
+use crate::hub::{Driver, Hub, Plan};
 use crate::libzmq::{receive, subscriber};
 use crate::report::median;
 use crate::vnpy::Vnpy;
@@ -32,11 +32,20 @@ pub(crate) enum Path {
     HubToLibzmq,
     /// The whole hub to a bare socket that speaks ZMTP.
     HubToSocket,
+    /// The whole hub with vnpy's gateway as its source, to libzmq's SUB.
+    VnpyWorker,
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::RawTcp, Self::Libzmq, Self::CrateZeromq, Self::Vnpy, Self::HubToLibzmq, Self::HubToSocket];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::RawTcp,
+        Self::Libzmq,
+        Self::CrateZeromq,
+        Self::Vnpy,
+        Self::HubToLibzmq,
+        Self::HubToSocket,
+        Self::VnpyWorker,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -46,6 +55,7 @@ impl Path {
             Self::Vnpy => "vnpy EventEngine + RpcServer -> RpcClient",
             Self::HubToLibzmq => "mdhub whole path -> libzmq SUB",
             Self::HubToSocket => "mdhub whole path -> raw-socket ZMTP",
+            Self::VnpyWorker => "mdhub, worker of vnpy_ctp -> libzmq SUB",
         }
     }
 }
@@ -66,8 +76,12 @@ impl Row {
 
 /// Every path at every rate, the repeats interleaved.
 pub(crate) fn compare(effort: &Effort, vnpy: Result<&Vnpy, &Failure>) -> Result<Vec<Row>, Failure> {
-    let paths = Path::ALL.into_iter().filter(|path| *path != Path::Vnpy || vnpy.is_ok());
-    let paths: Vec<Path> = paths.collect();
+    let is_there = |path: &Path| match path {
+        Path::Vnpy => vnpy.is_ok(),
+        Path::VnpyWorker => Driver::Vnpy.is_there().is_ok(),
+        _ => true,
+    };
+    let paths: Vec<Path> = Path::ALL.into_iter().filter(is_there).collect();
     let mut rows = Vec::new();
     for &rate in effort.rates {
         let mut of_rate: Vec<Row> = paths.iter().map(|&path| Row { path, rate, repeats: Vec::new() }).collect();
@@ -91,6 +105,10 @@ fn measure(path: Path, rate: u32, seconds: f64, vnpy: Result<&Vnpy, &Failure>) -
         Path::Vnpy => vnpy.map_err(Clone::clone)?.measure(rate, seconds),
         Path::HubToLibzmq => {
             let hub = Hub::start(&Plan::at_rate(rate))?;
+            to_libzmq(&hub.endpoint, seconds, payload::ingress_ns)
+        }
+        Path::VnpyWorker => {
+            let hub = Hub::start(&Plan::at_rate(rate).driven_by(Driver::Vnpy))?;
             to_libzmq(&hub.endpoint, seconds, payload::ingress_ns)
         }
         Path::HubToSocket => Ok(to_socket(&Hub::start(&Plan::at_rate(rate))?, seconds)?.0),
@@ -149,6 +167,7 @@ fn to_socket(hub: &Hub, seconds: f64) -> Result<(Latencies, f64), Failure> {
 
 /// The whole path at one rate of the climb.
 pub(crate) struct Step {
+    pub(crate) driver: Driver,
     pub(crate) rate: u32,
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
@@ -166,18 +185,33 @@ impl Step {
     }
 }
 
-/// Raises the rate of the whole path until it is no longer kept.
+/// Raises the rate of the whole path until it is no longer kept, with each driver that is there.
 pub(crate) fn climb(effort: &Effort) -> Result<Vec<Step>, Failure> {
+    let there = Driver::ALL.into_iter().filter(|driver| driver.is_there().is_ok());
+    let climbs = there.map(|driver| climb_with(driver, effort)).collect::<Result<Vec<_>, _>>()?;
+    Ok(climbs.into_iter().flatten().collect())
+}
+
+fn climb_with(driver: Driver, effort: &Effort) -> Result<Vec<Step>, Failure> {
     let mut steps: Vec<Step> = Vec::new();
-    for &rate in effort.climb_rates {
+    let rates = if driver == Driver::Vnpy { effort.vnpy_climb_rates } else { effort.climb_rates };
+    for &rate in rates {
         if steps.last().is_some_and(|step| !step.is_kept()) {
             break;
         }
-        eprintln!("  whole path, {rate} ticks/s");
-        let hub = Hub::start(&Plan::at_rate(rate))?;
+        eprintln!("  whole path, {driver:?} worker, {rate} ticks/s");
+        let hub = Hub::start(&Plan::at_rate(rate).driven_by(driver))?;
         let (found, per_second) = to_socket(&hub, effort.seconds)?;
         let [p50_us, p99_us] = [0.5, 0.99].map(|q| found.value_at_quantile(q) as f64 / 1_000.0);
-        steps.push(Step { rate, per_second, p50_us, p99_us, ring_dropped: hub.ring_dropped(), calls: hub.calls() });
+        steps.push(Step {
+            driver,
+            rate,
+            per_second,
+            p50_us,
+            p99_us,
+            ring_dropped: hub.ring_dropped(),
+            calls: hub.calls(),
+        });
     }
     Ok(steps)
 }

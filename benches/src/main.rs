@@ -6,7 +6,8 @@
 //!
 //! | section | measures |
 //! |---|---|
-//! | `latency` | the whole path (simulated vendor library, worker, pipe, feed, ZMTP) beside raw TCP, libzmq, crate `zeromq`, vnpy |
+//! | `latency` | the whole path (simulated vendor library, worker, pipe, feed, ZMTP) beside raw TCP, libzmq, crate `zeromq`, vnpy; and
+//! |  | with vnpy_ctp's gateway in Python as its worker |
 //! | `climb` | the whole path at rising rates, until it no longer keeps up |
 //! | `flood` | unique ticks/s out of the feed with two sources, beside vnpy |
 //! | `lossless` | the rate at which eight subscribers lose nothing, beside libzmq |
@@ -68,6 +69,7 @@ pub(crate) struct Effort {
     seconds: f64,
     rates: &'static [u32],
     climb_rates: &'static [u32],
+    vnpy_climb_rates: &'static [u32],
     flood_ticks: u64,
     fan_out_rates: &'static [u32],
     fan_out_seconds: f64,
@@ -83,6 +85,7 @@ const FULL: Effort = Effort {
     seconds: 2.0,
     rates: &[1_000, 10_000],
     climb_rates: &[1_000, 20_000, 40_000, 60_000, 80_000, 120_000, 160_000],
+    vnpy_climb_rates: &[1_000, 5_000, 10_000, 20_000, 30_000, 40_000],
     flood_ticks: 1_000_000,
     fan_out_rates: &[10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 110_000, 150_000, 200_000],
     fan_out_seconds: 0.7,
@@ -97,6 +100,7 @@ const QUICK: Effort = Effort {
     seconds: 0.5,
     rates: &[10_000],
     climb_rates: &[40_000],
+    vnpy_climb_rates: &[5_000],
     flood_ticks: 100_000,
     fan_out_rates: &[10_000, 40_000],
     fan_out_seconds: 0.3,
@@ -157,6 +161,9 @@ fn compare(arguments: &[&str]) -> Result<(), Failure> {
     let vnpy = if asks_vnpy { Vnpy::prepare() } else { Err("not asked for".into()) };
     if let (true, Err(failure)) = (asks_vnpy, &vnpy) {
         found.skipped.push(format!("vnpy: {failure}"));
+    }
+    if let (true, Err(failure)) = (wanted("latency") || wanted("climb"), hub::Driver::Vnpy.is_there()) {
+        found.skipped.push(format!("the worker of vnpy_ctp: {failure}"));
     }
     measure(&mut found, &effort, &wanted, vnpy.as_ref());
     found.write(&machine, &effort)?;

@@ -1,0 +1,117 @@
+"""Converted ticks as records: what vnpy's TickData does not say is absent, and the date is Beijing's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import struct
+import sys
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from harness.places import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "gateways" / "vnpy"))
+
+from mdhub_worker import frames, record, words  # noqa: E402
+from mdhub_worker.log import Gate  # noqa: E402
+from mdhub_worker.pace import LoginPace  # noqa: E402
+
+# By hand from the table of spec/src/raw_tick.rs, as offsets of the record.
+INSTRUMENT, EXCHANGE, TRADING_DAY, ACTION_DAY, TIME = (16, 81), (97, 9), (106, 9), (115, 9), (124, 9)
+UPDATE_MS, VOLUME, TURNOVER, LAST, OPEN, SETTLEMENT, LIMIT_UP, AVERAGE, LEVELS = (
+    133,
+    137,
+    141,
+    157,
+    165,
+    221,
+    229,
+    245,
+    253,
+)
+
+
+def tick(**fields: Any) -> Any:
+    """vnpy's TickData, by its attributes."""
+    book = {f"{side}_{what}_{n}": 0 for side in ("bid", "ask") for what in ("price", "volume") for n in range(1, 6)}
+    at = dt.datetime(2026, 11, 24, 21, 0, 0, 45_000, tzinfo=ZoneInfo("Asia/Shanghai"))
+    plain = dict.fromkeys(("last_price", "open_price", "high_price", "low_price", "pre_close"), 0.0)
+    plain |= dict.fromkeys(("limit_up", "limit_down", "turnover", "open_interest", "volume"), 0)
+    return SimpleNamespace(
+        **{"symbol": "m2705", "exchange": SimpleNamespace(value="DCE"), "datetime": at, **plain, **book, **fields}
+    )
+
+
+def text(body: bytes, place: tuple[int, int]) -> str:
+    """A text field up to its first zero byte."""
+    return body[place[0] : sum(place)].split(b"\0")[0].decode("gb18030")
+
+
+def number(body: bytes, at: int) -> float:
+    """An f64."""
+    return float(struct.unpack_from("<d", body, at)[0])
+
+
+def test_a_converted_tick_has_its_beijing_date_and_no_trading_day() -> None:
+    utc = dt.datetime(2026, 11, 24, 16, 0, 0, 999_000, tzinfo=dt.timezone.utc)
+    frame = record.converted_frame(tick(datetime=utc, volume=7.0), 1, 2)
+    body = frame[5:]
+    assert struct.unpack_from("<IB", frame) == (len(body) + 1, 1)
+    assert struct.unpack_from("<QQ", body) == (1, 2)
+    assert (text(body, INSTRUMENT), text(body, EXCHANGE)) == ("m2705", "DCE")
+    assert (text(body, TRADING_DAY), text(body, ACTION_DAY), text(body, TIME)) == ("", "20261125", "00:00:00")
+    assert struct.unpack_from("<ii", body, UPDATE_MS) == (999, 7)
+
+
+def test_zero_is_absent_where_vnpy_means_so_and_real_where_there_is_a_size() -> None:
+    body = record.converted_frame(
+        tick(last_price=3_200.0, bid_price_1=0.0, bid_volume_1=5, ask_price_1=0.0, turnover=None), 1, 2
+    )[5:]
+    assert number(body, LAST) == 3_200.0
+    for absent in (OPEN, SETTLEMENT, LIMIT_UP, AVERAGE, LEVELS + 12):
+        assert number(body, absent) == sys.float_info.max
+    assert struct.unpack_from("<di", body, LEVELS) == (0.0, 5), "a bid of zero that somebody makes"
+    assert number(body, TURNOVER) == 0.0
+    assert len(body) == 373
+
+
+def test_a_command_is_taken_whole_however_it_is_cut_and_nonsense_is_named() -> None:
+    stream = b"\x17\0\0\0\x03\x81\xa9Subscribe\x91\xa9m2705.DCE" + b"\x06\0\0\0\x03\xa4Stop"
+    buffer, taken = bytearray(), []
+    for byte in stream:
+        buffer.append(byte)
+        if command := frames.take_command(buffer):
+            taken.append(command)
+    assert taken == [("Subscribe", ["m2705.DCE"]), ("Stop", None)]
+    for junk in (b"\0\0\0\0\x03", b"\x02\0\0\0\x03\xc1", b"\x03\0\0\0\x03\x92\x01"):
+        with pytest.raises(frames.BadFrame):
+            frames.take_command(bytearray(junk))
+
+
+def test_reports_have_the_bytes_of_the_hubs_golden_vectors() -> None:
+    unanswered = {"Unanswered": {"count": 1, "first": ["rb2701"]}}
+    body = b"\x81\xaaUnanswered\x82\xa5count\x01\xa5first\x91\xa6rb2701"
+    assert frames.report_frame(unanswered) == bytes([len(body) + 1, 0, 0, 0, 2]) + body
+
+
+def test_words_are_cut_at_a_character_and_a_flood_of_lines_is_counted() -> None:
+    assert words.clean("CTP:不合法的登录\r\n\x1b[31m\0", 100) == "CTP:不合法的登录[31m"
+    assert words.clean("不合法", 4) == "不…"
+    gate = Gate("the library prints")
+    passed = [line for n in range(500) for line in gate.pass_line(f"line {n}", 5.0 + n / 1000)]
+    assert (len(passed), passed[0]) == (10, "the library prints: line 0")
+    assert gate.pass_line("next", 6.0) == ["the library prints 490 more lines in one second", "the library prints: next"]
+
+
+def test_however_often_the_front_comes_back_there_is_one_login_a_second() -> None:
+    pace, sent = LoginPace(), []
+    for now in range(0, 5_000, 2):
+        (pace.connected if now % 4 == 0 else pace.disconnected)()
+        due_at = pace.due_at()
+        if due_at is not None and due_at <= now:
+            pace.tried(is_sent=True, now=now)
+            sent.append(now)
+    assert sent == [0, 1_000, 2_000, 3_000, 4_000]
