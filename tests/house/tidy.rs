@@ -18,6 +18,7 @@ const EDGES: [&str; 7] = [
     "feed/src/clock.rs",
     "gateways/src/clock.rs",
     "gateways/src/manager/",
+    "gateways/src/program.rs",
     "gateways/src/probe/",
     "gateways/simapi/src/",
     "store/src/clock.rs",

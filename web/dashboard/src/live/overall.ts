@@ -17,6 +17,11 @@ export interface Overall {
   reason: Reason;
 }
 
+/** Whose contracts it carries, whatever program drives it: what stands in for it carries the same. */
+export function marketOf(gateway: Gateway): string {
+  return gateway.dialect ?? gateway.kind ?? "";
+}
+
 /** Whether its process is meant to run. */
 export function isDesired(gateway: Gateway): boolean {
   return Boolean(gateway.is_enabled) && !gateway.suspended;
@@ -42,14 +47,14 @@ export function overall(gateways: readonly Gateway[], hub: HubState | null): Ove
   if (hub.desired.state === "suspicious") return { state: "degraded", reason: { why: "desiredSuspicious" } };
   if (desired.length === 0) return { state: "idle", reason: { why: "noneDesired" } };
   if (isClosed(hub)) return { state: "closed", reason: { why: "allClosed" } };
-  const kinds = (of: readonly Gateway[]) => [...new Set(of.map((gateway) => (gateway.kind ?? "").toUpperCase()))].sort();
+  const kinds = (of: readonly Gateway[]) => [...new Set(of.map((gateway) => marketOf(gateway).toUpperCase()))].sort();
   const detail = sick.map((gateway) => `${gateway.id} (${gateway.phase})`).join(", ");
   if (hub.silent_markets.length > 0) {
     return { state: "down", reason: { why: "silentMarket", kinds: hub.silent_markets.join(", ").toUpperCase(), detail } };
   }
-  const without = kinds(sick).filter((kind) => !desired.some((one) => isWell(one) && one.kind?.toUpperCase() === kind));
+  const without = kinds(sick).filter((kind) => !desired.some((one) => isWell(one) && marketOf(one).toUpperCase() === kind));
   if (without.length > 0) return { state: "down", reason: { why: "noSource", kinds: without.join(", "), detail } };
-  const alone = kinds(sick).filter((kind) => desired.filter((one) => isWell(one) && one.kind?.toUpperCase() === kind).length === 1);
+  const alone = kinds(sick).filter((kind) => desired.filter((one) => isWell(one) && marketOf(one).toUpperCase() === kind).length === 1);
   if (alone.length > 0) return { state: "degraded", reason: { why: "noRedundancy", kinds: alone.join(", "), detail } };
   const [first] = sick;
   if (first) return { state: "degraded", reason: { why: "sick", id: first.id, message: first.why, more: sick.length - 1 } };

@@ -16,7 +16,7 @@ import { Paste } from "./paste";
 import { BLANK, draft, type Filled, filled, mustResend } from "./pure";
 import { Trial } from "./trial";
 
-const KINDS = ["ctp", "sopt"] as const;
+const KINDS = ["ctp", "sopt", "vnpy"] as const;
 
 /** The name by which a fault's field stands in the form. */
 function errorOf(error: ApiError | null, field: string): string | undefined {
@@ -47,7 +47,7 @@ function Fields({ form, before, error, set }: { form: Filled; before: Account | 
         />
         {frontsError && <p className="mt-1 text-12 text-bad-text">{frontsError}</p>}
       </div>
-      <Field label={words.library} hint={words.libraryHint} {...input("library")} />
+      <Field label={words.library} hint={form.gateway === "vnpy" ? words.classHint : words.libraryHint} {...input("library")} />
       <Field label={words.password} type="password" hint={mustResend(form, before) ? <span className="text-warn-text">{words.resend}</span> : before?.has_password && words.keeps} {...input("password")} autoComplete="new-password" />
       <Field label={words.description} {...input("description")} />
     </>

@@ -1,7 +1,7 @@
 // What can be done with a gateway, and what it would cost. Pure.
 
 import type { Gateway } from "@/api/types";
-import { isDesired, isWell } from "@/live/overall";
+import { isDesired, isWell, marketOf } from "@/live/overall";
 
 export type Action = "start" | "stop" | "restart";
 export type Refusal = "disabled" | "isRunning" | "isStopped" | "stoppedFirst";
@@ -14,12 +14,12 @@ export function refusal(action: Action, gateway: Gateway): Refusal | null {
   return action === "stop" ? "isStopped" : "stoppedFirst";
 }
 
-/** The other sources of its kind that deliver. */
+/** The other sources of its market that deliver. */
 export function others(gateway: Gateway, all: readonly Gateway[]): Gateway[] {
-  return all.filter((one) => one.id !== gateway.id && one.kind === gateway.kind && isDesired(one) && isWell(one));
+  return all.filter((one) => one.id !== gateway.id && marketOf(one) === marketOf(gateway) && isDesired(one) && isWell(one));
 }
 
-/** Whether ending its process now leaves its kind without anybody who delivers. */
+/** Whether ending its process now leaves its market without anybody who delivers. */
 export function isLast(gateway: Gateway, all: readonly Gateway[]): boolean {
   const delivers = isDesired(gateway) && (gateway.phase === "Healthy" || gateway.phase === "Degraded");
   return delivers && others(gateway, all).length === 0;

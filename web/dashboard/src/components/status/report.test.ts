@@ -46,3 +46,11 @@ test("the card comes half an hour before a section, and not while one is open", 
   expect(of(item("closed", 1_000_500), item("open", 2_000_000))).toBeNull();
   expect(opensSoon(hub({ always_open: true }), 1_000_000)).toBeNull();
 });
+
+test("a gateway of vnpy is no market of its own", () => {
+  const both = [gateway("a", "True", { dialect: "ctp" }), gateway("v", "True", { kind: "vnpy", dialect: "ctp" })];
+  expect(report(both, [], CLOSED, null).sources.alone).toEqual([]);
+  expect(report(both.slice(1), [], CLOSED, null).sources.alone).toEqual(["CTP"]);
+  const account = (id: string, kind: string) => ({ id, gateway: kind, is_enabled: true, settings: { md_address: ["tcp://one:1"] } }) as Account;
+  expect(report(both, [account("a", "ctp"), account("v", "vnpy")], CLOSED, null).sources.shared).toEqual(["a", "v"]);
+});

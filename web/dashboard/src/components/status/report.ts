@@ -2,7 +2,7 @@
 
 import type { Account, Gateway } from "@/api/types";
 import { sharing } from "@/components/accounts/pure";
-import { isClosed, isDesired } from "@/live/overall";
+import { isClosed, isDesired, marketOf } from "@/live/overall";
 import type { HubState } from "@/live/state";
 
 /** From so long before a section the card is shown by itself. */
@@ -24,7 +24,7 @@ export interface Report {
   coverage: { grade: Grade; acknowledged: number; desired: number } | null;
   /** Days that the calendar knows; null where the market never closes. */
   calendar: { grade: Grade; daysLeft: number | null };
-  /** Kinds with one source alone, and accounts that share a front. */
+  /** Markets with one source alone, and accounts that share a front. */
   sources: { grade: Grade; alone: string[]; shared: string[] };
 }
 
@@ -35,11 +35,13 @@ function isLoggedIn(gateway: Gateway): boolean {
 export function report(gateways: readonly Gateway[], accounts: readonly Account[], hub: HubState, coverage: Coverage | null): Report {
   const desired = gateways.filter(isDesired);
   const out = desired.filter((gateway) => !isLoggedIn(gateway)).map((gateway) => gateway.id);
-  const kinds = [...new Set(desired.map((gateway) => gateway.kind ?? ""))].sort();
-  const of = (kind: string) => desired.filter((gateway) => gateway.kind === kind);
-  const isWithout = kinds.some((kind) => of(kind).every((gateway) => out.includes(gateway.id)));
-  const alone = kinds.filter((kind) => of(kind).length === 1).map((kind) => kind.toUpperCase());
-  const shared = [...new Set(kinds.flatMap((kind) => sharing(accounts.filter((account) => account.gateway === kind))))];
+  const markets = [...new Set(desired.map(marketOf))].sort();
+  const of = (market: string) => desired.filter((gateway) => marketOf(gateway) === market);
+  const isWithout = markets.some((market) => of(market).every((gateway) => out.includes(gateway.id)));
+  const alone = markets.filter((market) => of(market).length === 1).map((market) => market.toUpperCase());
+  const marketOfAccount = new Map(gateways.map((gateway) => [gateway.id, marketOf(gateway)]));
+  const isOf = (market: string) => (account: Account) => (marketOfAccount.get(account.id) ?? account.gateway) === market;
+  const shared = [...new Set(markets.flatMap((market) => sharing(accounts.filter(isOf(market)))))];
   const daysLeft = hub.sections.always_open ? null : (hub.sections.calendar_days_left ?? null);
   const lacks = coverage === null ? 0 : coverage.desired - coverage.acknowledged;
   return {

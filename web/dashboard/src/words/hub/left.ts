@@ -20,4 +20,13 @@ export const LEFT: readonly Rule[] = [
   [/^the ring dropped ticks in each of (\d+) consecutive seconds, (\d+) in all: the hub does not keep up$/, (n, all) => `缓冲区连续 ${n} 秒丢弃行情，共 ${all} 笔：中枢跟不上`],
   [/^the hub has read no report for (\d+) ms, (\d+) bytes wait$/, (ms, n) => `中枢 ${ms} 毫秒未读报告，积压 ${n} 字节`],
   [/^mdhub's own code panicked in a callback$/, () => "mdhub 自身代码在回调中异常"],
+  [/^mdhub's own code failed in a callback: (.+)$/, (why) => `mdhub 自身代码在回调中异常：${why}`],
+  [/^([\w.]+) cannot be imported: (.+)$/, (cls, why) => `无法导入 ${cls}：${why}`],
+  [/^([\w.]+) cannot be made: (.+)$/, (cls, why) => `无法创建 ${cls}：${why}`],
+  [/^([\w.]+): module (\S+) has no (\w+)$/, (cls, module, name) => `${cls}：模块 ${module} 中没有 ${name}`],
+  [/^([\w.]+)\.connect failed: (.+)$/, (cls, why) => `${cls} 连接失败：${why}`],
+  [/^the locale zh_CN\.GB18030 is missing in (\S+)$/, (place) => `${place} 中缺少区域设置 zh_CN.GB18030`],
+  [/^without it the first decoded text ends the process$/, () => "缺少它，首次解码文本就会使进程终止"],
+  [/^run: (gateways\/vnpy\/install \S+)$/, (command) => `请运行：${command}`],
+  [/^vnpy's environment is made by: (gateways\/vnpy\/install \S+)$/, (command) => `请运行以下命令创建 vnpy 环境：${command}`],
 ];

@@ -9,6 +9,10 @@ export type Rule = readonly [RegExp, (...found: string[]) => string];
 
 /** Of one clause, the whole of it. */
 const RULES: readonly Rule[] = [
+  [/^library (".*") is not in `libraries:` of the settings$/, (name) => `库 ${name} 不在配置的 libraries: 中`],
+  [/^known are: (.+)$/, (names) => `已有：${names === "none" ? "无" : names}`],
+  [/^library (".*"): it is vnpy's class (\S+), and the account's gateway is (\w+): write gateway vnpy, or name a shared object$/, (name, cls, kind) => `库 ${name} 是 vnpy 的网关类 ${cls}，而账户的网关是 ${kind}：请改网关为 vnpy，或改用动态库`],
+  [/^library (".*"): it is a shared object, and the account's gateway is (\w+): write gateway ctp or sopt, or name an entry with a gateway_class$/, (name, kind) => `库 ${name} 是动态库，而账户的网关是 ${kind}：请改网关为 ctp 或 sopt，或改用带 gateway_class 的条目`],
   // reconciler: conditions
   [/^there is no process$/, () => "没有进程"],
   [/^process (\d+), incarnation (\S+)$/, (pid, life) => `进程 ${pid}，实例 ${life}`],

@@ -5,6 +5,7 @@ import type { Rule } from "./sentences";
 /** What a trial says. */
 export const TRIED: readonly Rule[] = [
   [/^library (\S+) found, sha256 (\S+)$/, (path, hash) => `找到接口库 ${path}，sha256 ${hash}`],
+  [/^vnpy's environment (\S+) found$/, (path) => `找到 vnpy 环境 ${path}`],
   [/^library loaded, version (".*")$/, (version) => `已加载接口库，版本 ${version}`],
   [/^library loaded, version (".*"), with which mdhub was not tested$/, (version) => `已加载接口库，版本 ${version}，未经 mdhub 测试`],
   [/^front (\S+) is (\d.*|\[.*)$/, (address, to) => `前置 ${address} 解析为 ${to}`],
