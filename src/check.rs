@@ -21,13 +21,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let loaded = settings_file::load(&args.config)?;
     logging::filter(&loaded.settings.logging).map_err(|e| format!("{}: {e}", args.config.display()))?;
     for (name, library) in &loaded.libraries {
-        if !library.path.is_file() {
-            return Err(format!(
-                "{}: libraries.{name}.path: {} is not a file",
-                args.config.display(),
-                library.path.display()
-            ));
-        }
+        library.look().map_err(|why| format!("{}: libraries.{name}.path: {why}", args.config.display()))?;
     }
     say(format_args!(
         "{}: valid: {} contracts, {} libraries, ticks on {}, control on {}",

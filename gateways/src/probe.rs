@@ -217,21 +217,25 @@ impl Trial<'_> {
     /// Looks whether there is what the worker is to load.
     fn find_library(&mut self) -> Result<(), Verdict> {
         let Library { path, vnpy_class, .. } = self.probe.library.clone();
-        let missing = match (vnpy_class, library::sha256(&path)) {
-            (None, Ok(sha256)) => {
+        if vnpy_class.is_some() {
+            return match self.probe.library.look() {
+                Ok(()) => {
+                    self.say(true, What::EnvironmentFound { path });
+                    Ok(())
+                }
+                Err(why) => self.is_missing(What::LibraryMissing { path, why }),
+            };
+        }
+        match library::sha256(&path) {
+            Ok(sha256) => {
                 self.say(true, What::LibraryFound { path, sha256 });
-                return Ok(());
+                Ok(())
             }
-            (None, Err(e)) => What::LibraryMissing { path, why: e.to_string() },
-            (Some(_), _) if program::interpreter(&path).exists() => {
-                self.say(true, What::EnvironmentFound { path });
-                return Ok(());
-            }
-            (Some(_), _) => What::LibraryMissing {
-                why: format!("no environment of vnpy is there; make it with: gateways/vnpy/install {}", path.display()),
-                path,
-            },
-        };
+            Err(e) => self.is_missing(What::LibraryMissing { path, why: e.to_string() }),
+        }
+    }
+
+    fn is_missing(&mut self, missing: What) -> Result<(), Verdict> {
         let verdict = Verdict::new(EXIT_LIBRARY, missing.to_string());
         self.say(false, missing);
         Err(verdict)

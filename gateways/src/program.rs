@@ -50,6 +50,21 @@ impl Library {
         self.vnpy_class.as_ref().is_some_and(|class| class.is_low_precision)
     }
 
+    /// Looks whether there is what a worker is to load.
+    ///
+    /// # Errors
+    /// What is missing, and what makes it.
+    pub fn look(&self) -> Result<(), String> {
+        let path = self.path.display();
+        if self.vnpy_class.is_none() {
+            return if self.path.is_file() { Ok(()) } else { Err(format!("{path} is not a file")) };
+        }
+        if interpreter(&self.absolute()).exists() {
+            return Ok(());
+        }
+        Err(format!("{path} is no environment of vnpy; make it with: gateways/vnpy/install {path}"))
+    }
+
     /// What a worker of vnpy is told of its gateway; empty for any other.
     pub(crate) fn class_and_connect(&self) -> (String, BTreeMap<String, String>) {
         self.vnpy_class.as_ref().map(|class| (class.name.clone(), class.connect.clone())).unwrap_or_default()
@@ -109,7 +124,7 @@ pub(crate) fn failed(program: &Path, library: &Library, kind: GatewayKind, error
     )
 }
 
-pub(crate) fn interpreter(environment: &Path) -> PathBuf {
+fn interpreter(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
@@ -138,6 +153,16 @@ mod tests {
         assert!(said.contains("desk.Ours") && said.contains("gateway is ctp"), "{said}");
         let said = object.dialect(GatewayKind::Vnpy).expect_err("no class");
         assert!(said.contains("write gateway ctp or sopt"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_with_what_makes_it() {
+        let said = library(Some("desk.Ours")).look().expect_err("no environment");
+        assert!(said.contains("gateways/vnpy/install /v"), "{said}");
+        let said = library(None).look().expect_err("no file");
+        assert_eq!(said, "/v is not a file");
+        let here = std::env::current_exe().expect("a file");
+        assert_eq!(Library { path: here, ..library(None) }.look(), Ok(()));
     }
 
     #[test]

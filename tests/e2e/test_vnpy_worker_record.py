@@ -100,6 +100,11 @@ def test_reports_have_the_bytes_of_the_hubs_golden_vectors() -> None:
 def test_words_are_cut_at_a_character_and_a_flood_of_lines_is_counted() -> None:
     assert words.clean("CTP:不合法的登录\r\n\x1b[31m\0", 100) == "CTP:不合法的登录[31m"
     assert words.clean("不合法", 4) == "不…"
+    words.hide("ab")
+    assert words.clean("ab c") == "ab c", "too short to be hidden without harm"
+    words.hide("abcd")
+    assert words.clean("no abcd here") == "no [secret] here"
+    words.hide("")
     gate = Gate("the library prints")
     passed = [line for n in range(500) for line in gate.pass_line(f"line {n}", 5.0 + n / 1000)]
     assert (len(passed), passed[0]) == (10, "the library prints: line 0")

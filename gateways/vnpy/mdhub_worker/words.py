@@ -9,13 +9,16 @@ SENTENCE_BYTES_MAX = 1024
 # Bytes of a symbol, a version, a date: the vendor's longest field has 81.
 NAME_BYTES_MAX = 256
 
+# A shorter password would be found in half of all words; the hub hides none of those, either.
+SECRET_BYTES_MIN = 4
+
 _secret = ""
 
 
 def hide(password: str) -> None:
     """From now on no text says this password."""
     global _secret  # noqa: PLW0603
-    _secret = password
+    _secret = password if len(password.encode()) >= SECRET_BYTES_MIN else ""
 
 
 def clean(text: str, bytes_max: int = SENTENCE_BYTES_MAX) -> str:
