@@ -230,6 +230,8 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", hub], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         worker_pid = int(parent.stdout.readline())
+        # One that stands still does not see its pipes end: the kernel alone can end it.
+        os.kill(worker_pid, signal.SIGSTOP)
         parent.kill()
     eventually(lambda: not Path(f"/proc/{worker_pid}").exists(), 5, "the worker to die with its hub")
 

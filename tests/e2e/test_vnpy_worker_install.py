@@ -83,3 +83,16 @@ print(*sorted({line.split()[-1] for line in open("/proc/self/maps") if "mduserap
         loaded[chosen] = libraries.split()
     assert [Path(path).name for path in loaded[""]] == ["libthostmduserapi_se.so", "libsoptthostmduserapi_se.so"]
     assert loaded[str(tmp_path)] == [str(SIMAPI.resolve())]
+
+
+def test_a_directory_that_it_has_not_made_is_left_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    theirs.joinpath("thesis.txt").write_text("years")
+    environment = {**os.environ, "PYTHON": sys.executable}
+    ran = subprocess.run(
+        ["bash", str(INSTALL), str(theirs)], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 1, ran
+    assert f"{theirs} is there, and was not made by this script; nothing was touched" in ran.stderr
+    assert [path.name for path in theirs.iterdir()] == ["thesis.txt"]

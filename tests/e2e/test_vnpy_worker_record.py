@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import struct
 import sys
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from harness.places import REPOSITORY
+from harness.waiting import eventually
 
 sys.path.insert(0, str(REPOSITORY / "gateways" / "vnpy"))
 
-from mdhub_worker import frames, record, words  # noqa: E402
+from mdhub_worker import frames, record, ticks, words  # noqa: E402
 from mdhub_worker.log import Gate  # noqa: E402
 from mdhub_worker.pace import LoginPace  # noqa: E402
 
@@ -53,6 +55,27 @@ def text(body: bytes, place: tuple[int, int]) -> str:
 def number(body: bytes, at: int) -> float:
     """An f64."""
     return float(struct.unpack_from("<d", body, at)[0])
+
+
+def test_each_value_of_the_vendors_record_has_its_place_and_goes_untouched() -> None:
+    numbers = (
+        "Turnover OpenInterest LastPrice OpenPrice HighestPrice LowestPrice PreClosePrice PreSettlementPrice "
+        "PreOpenInterest ClosePrice SettlementPrice UpperLimitPrice LowerLimitPrice AveragePrice"
+    ).split()
+    book = [f"{side}{what}{n}" for n in range(1, 6) for side in ("Bid", "Ask") for what in ("Price", "Volume")]
+    data: dict[str, Any] = {name: float(place) for place, name in enumerate(numbers, 1)}
+    data |= {name: 100 + place if "Volume" in name else 100.5 + place for place, name in enumerate(book)}
+    data |= {"UpdateMillisec": 45, "Volume": 7, "InstrumentID": "SPD MA701&MA705", "ExchangeID": "交易所"}
+    data |= {"TradingDay": "20261125", "ActionDay": "", "UpdateTime": "99:99:99", "BandingUpperPrice": 1.0}
+    data["LastPrice"] = float("nan")
+    body = record.vendor_frame(data, 3, 4)[5:]
+    assert (text(body, INSTRUMENT), text(body, EXCHANGE)) == ("SPD MA701&MA705", "交易所")
+    assert (text(body, TRADING_DAY), text(body, ACTION_DAY), text(body, TIME)) == ("20261125", "", "99:99:99")
+    assert struct.unpack_from("<QQ", body) == (3, 4)
+    assert struct.unpack_from("<ii", body, UPDATE_MS) == (45, 7)
+    found = struct.unpack_from("<14d", body, TURNOVER)
+    assert [n for n in found if n == n] == [1, 2, *range(4, 15)]  # noqa: PLR0124 - NaN is not itself
+    assert struct.unpack_from("<" + "didi" * 5, body, LEVELS) == tuple(data[name] for name in book)
 
 
 def test_a_converted_tick_has_its_beijing_date_and_no_trading_day() -> None:
@@ -95,6 +118,34 @@ def test_reports_have_the_bytes_of_the_hubs_golden_vectors() -> None:
     unanswered = {"Unanswered": {"count": 1, "first": ["rb2701"]}}
     body = b"\x81\xaaUnanswered\x82\xa5count\x01\xa5first\x91\xa6rb2701"
     assert frames.report_frame(unanswered) == bytes([len(body) + 1, 0, 0, 0, 2]) + body
+
+
+def test_a_full_queue_gives_up_its_oldest_counts_them_and_keeps_the_order_and_every_frame_whole() -> None:
+    reading, waiting = os.pipe()
+    direct = os.open(f"/proc/self/fd/{waiting}", os.O_WRONLY | os.O_NONBLOCK)
+    broken: list[str] = []
+    pipe = ticks.TickPipe(waiting, direct, broken.append)
+    pushed = ticks.RING_TICKS + 3_000
+    frame = lambda n: struct.pack("<IBQ", record.TICK_FRAME_BYTES - 4, 1, n).ljust(record.TICK_FRAME_BYTES, b"x")  # noqa: E731
+    for n in range(pushed):
+        pipe.push(frame(n))
+    assert pipe.received == pushed
+    assert 2_000 < pipe.dropped < 3_000, "the pipe itself holds some"
+    stream = b""
+    while len(stream) < (pushed - pipe.dropped) * record.TICK_FRAME_BYTES:
+        stream += os.read(reading, 1 << 20)
+    pipe.push(frame(pushed))
+    stream += os.read(reading, 1 << 20)
+    came = [stream[at : at + record.TICK_FRAME_BYTES] for at in range(0, len(stream), record.TICK_FRAME_BYTES)]
+    numbers = [struct.unpack_from("<IBQ", one)[2] for one in came]
+    assert came == [frame(n) for n in numbers]
+    assert numbers == sorted(numbers)
+    assert numbers[-pushed // 2 :] == list(range(numbers[-pushed // 2], pushed + 1)), "the newest are all there"
+    gap = [n for n, following in zip(numbers, numbers[1:], strict=False) if following != n + 1]
+    assert len(gap) == 1, "the oldest of the queue are gone, behind what the pipe held"
+    os.close(reading)
+    pipe.push(frame(0))
+    eventually(lambda: broken, 5, "the broken pipe to be told")
 
 
 def test_words_are_cut_at_a_character_and_a_flood_of_lines_is_counted() -> None:

@@ -2,7 +2,7 @@
 
 import type { Gateway } from "@/api/types";
 
-import { isDesired } from "./overall";
+import { isDesired, marketOf } from "./overall";
 
 export type Desired = "Running" | "Stopped";
 export type Observed = "Stopped" | "Starting" | "Connecting" | "Running" | "CoolingDown" | "Blocked" | "Stopping";
@@ -35,8 +35,8 @@ export function judged(gateway: Gateway): Judged {
   return { desired, observed, health, tone: isBad ? "bad" : isWarned ? "warn" : desired === "Stopped" ? "off" : undefined };
 }
 
-/** By kind, then priority, then id: an update never moves a row. */
+/** By market, then priority, then id: an update never moves a row. */
 export function ordered(gateways: Record<string, Gateway>): Gateway[] {
-  const key = (gateway: Gateway) => [gateway.kind ?? "", String(gateway.priority ?? 0).padStart(6, "0"), gateway.id].join(" ");
+  const key = (gateway: Gateway) => [marketOf(gateway), String(gateway.priority ?? 0).padStart(6, "0"), gateway.id].join(" ");
   return Object.values(gateways).sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }

@@ -4,7 +4,7 @@ import type { Gateway, HubEvent } from "@/api/types";
 
 import { History, POINT_MS, POINTS } from "./history";
 import { judged, ordered } from "./judged";
-import { isClosed, overall } from "./overall";
+import { isClosed, kindOf, overall } from "./overall";
 import { pause } from "./socket";
 import { after, EVENTS_KEPT, type HubPicture, type HubState, NOTHING, type Rates } from "./state";
 
@@ -96,7 +96,10 @@ test("amber is the hub's work, red a person's", () => {
   expect(judged(gateway("a", { phase: "Stopped", is_enabled: false }))).toMatchObject({ desired: "Stopped", tone: "off" });
 });
 
-test("rows stand by kind, then priority, whatever their state", () => {
+test("rows stand by market, then priority, whatever their state", () => {
+  const vnpy = gateway("v", { kind: "vnpy", dialect: "ctp", priority: 5 });
+  expect(ordered({ v: vnpy, z: gateway("z", { priority: 7 }), s: gateway("s", { kind: "sopt" }) }).map((one) => one.id)).toEqual(["v", "z", "s"]);
+  expect([kindOf(vnpy), kindOf(gateway("a"))]).toEqual(["VNPY CTP", "CTP"]);
   const all = [gateway("z", { priority: 2 }), gateway("s", { kind: "sopt" }), gateway("b", { priority: 10 }), gateway("a")];
   expect(ordered(Object.fromEntries(all.map((one) => [one.id, one]))).map((one) => one.id)).toEqual(["a", "z", "b", "s"]);
 });

@@ -22,6 +22,12 @@ export function marketOf(gateway: Gateway): string {
   return gateway.dialect ?? gateway.kind ?? "";
 }
 
+/** What drives it, as people read it; of vnpy's gateways also whose contracts they carry. */
+export function kindOf(gateway: Gateway): string {
+  const kind = (gateway.kind ?? "").toUpperCase();
+  return gateway.kind === "vnpy" && gateway.dialect ? `${kind} ${gateway.dialect.toUpperCase()}` : kind;
+}
+
 /** Whether its process is meant to run. */
 export function isDesired(gateway: Gateway): boolean {
   return Boolean(gateway.is_enabled) && !gateway.suspended;

@@ -16,7 +16,7 @@ import { asMs, count, percent, rate } from "@/format/number";
 import { seconds, span } from "@/format/time";
 import { useAsked } from "@/live/asked";
 import { judged } from "@/live/judged";
-import { isClosed } from "@/live/overall";
+import { isClosed, kindOf } from "@/live/overall";
 import { useNow } from "@/live/now";
 import { useHub } from "@/live/store";
 import { gatewayPageWords } from "@/words/gateway";
@@ -39,7 +39,7 @@ function Head({ gateway }: { gateway: Gateway }) {
   return (
     <div className="flex min-h-8 flex-wrap items-center gap-x-5 gap-y-2">
       <span aria-hidden className="text-16 font-semibold">{gateway.id}</span>
-      <Tag>{(gateway.kind ?? "").toUpperCase()}</Tag>
+      <Tag>{kindOf(gateway)}</Tag>
       <DesiredBadge of={desired} />
       <ObservedBadge of={observed} />
       <HealthBadge of={health} />

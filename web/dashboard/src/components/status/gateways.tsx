@@ -14,7 +14,7 @@ import { asMs, count, DASH, percent, rate } from "@/format/number";
 import { seconds, span } from "@/format/time";
 import { judged, ordered } from "@/live/judged";
 import { useNow } from "@/live/now";
-import { isDesired, isWell } from "@/live/overall";
+import { isDesired, isWell, kindOf } from "@/live/overall";
 import type { Rates } from "@/live/state";
 import { useHub } from "@/live/store";
 import { useSaid } from "@/words/hub/said";
@@ -65,7 +65,7 @@ function Row({ gateway }: { gateway: Gateway }) {
           <Link href={`/gateway?id=${encodeURIComponent(gateway.id)}`} prefetch={false} className="font-semibold hover:underline">
             {gateway.id}
           </Link>{" "}
-          <Tag>{(gateway.kind ?? "").toUpperCase()}</Tag>
+          <Tag>{kindOf(gateway)}</Tag>
         </Td>
         <Td className="pl-[13px]!"><DesiredBadge of={desired} /></Td>
         <Td className="pl-[13px]!"><ObservedBadge of={observed} /></Td>
