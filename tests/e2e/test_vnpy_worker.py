@@ -160,6 +160,7 @@ def test_it_leaves_when_it_is_asked_to_when_its_hub_goes_and_when_nonsense_comes
         "no length": (lambda w: os.write(w.commands, b"\xff\xff\xff\xff\x03"), 5, "commands: frame length 4294967295"),
         "unknown": (lambda w: w.tell({"Dance": 1}), 5, "'Dance' is not known"),
         "no list": (lambda w: w.tell({"Subscribe": 7}), 5, "commands: Subscribe"),
+        "no exchange": (lambda w: w.tell({"Subscribe": ["rb2701"]}), 5, "'rb2701' is no vt_symbol"),
         "again": (lambda w: w.tell({"Start": {}}), 2, "Start came a second time"),
         "no reader": (lambda w: os.close(w.ticks), 4, "tick pipe"),
     }
@@ -181,7 +182,9 @@ BAD_STARTS: dict[str, tuple[dict[str, Any], int, str]] = {
     "no module": ({"gateway_class": "vnpy_xtp.XtpGateway"}, 3, "No module named 'vnpy_xtp'; run: gateways/vnpy/install"),
     "no such class": ({"gateway_class": "vnpy_ctp.Nothing"}, 3, "module vnpy_ctp has no Nothing"),
     "not a gateway": ({"gateway_class": "pathlib.Path"}, 3, "pathlib.Path cannot be made"),
-    "no contracts": ({"contracts": None}, 5, "Start"),
+    "no contracts": ({"contracts": None}, 5, "contracts is no list of texts"),
+    "no exchange": ({"contracts": ["rb2701"]}, 5, "'rb2701', which is no vt_symbol"),
+    "odd limits": ({"limits": {"silent_ms": "long"}}, 5, "Start"),
 }
 
 
@@ -191,6 +194,34 @@ def test_what_it_cannot_start_with_is_named(tmp_path: Path, what: str) -> None:
     with LoneWorker(Wanted(tmp_path, start=start)) as worker:
         ended, reason = worker.ends()
         assert (ended, part in reason) == (code, True), f"{ended}: {reason}\n{worker.log}"
+
+
+def test_a_gateway_that_would_end_the_process_is_told_of_and_one_odd_tick_costs_no_other(tmp_path: Path) -> None:
+    own = Path(vnpy_library.desks_own(tmp_path)["path"])
+    start = {"connect": {"每日": "无"}}
+    with LoneWorker(Wanted(tmp_path, environment=own, start={"gateway_class": "desk_gateway.Leaving"})) as worker:
+        code, reason = worker.ends()
+        assert (code, reason) == (3, "desk_gateway.Leaving cannot be made: SystemExit(7)")
+    with LoneWorker(Wanted(tmp_path, environment=own, start={"gateway_class": "desk_gateway.OurGateway"})) as worker:
+        code, reason = worker.ends()
+        assert (code, reason) == (3, "desk_gateway.OurGateway.connect failed: ValueError('')"), "its own setting is missing"
+    odd = {"gateway_class": "desk_gateway.Odd", **start}
+    with LoneWorker(Wanted(tmp_path, environment=own, start=odd)) as worker:
+        worker.has_records(60)
+        assert "a tick that cannot be used: m2705.DCE: AttributeError" in worker.log
+        names = {record[STAMPS : STAMPS + 81].rstrip(b"\0") for record in worker.records}
+        assert names == {b"rb2701"}
+        assert worker.log.count("cannot be used") <= 60
+        worker.tell("Stop")
+        assert worker.ends()[0] == 0
+
+
+def test_a_flow_directory_that_the_library_has_no_room_for_is_refused(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 180)
+    with LoneWorker(Wanted(deep)) as worker:
+        code, reason = worker.ends()
+    assert code == 2
+    assert "bytes: allowed are up to 200" in reason
 
 
 def test_without_its_locale_it_says_what_to_run_instead_of_aborting(tmp_path: Path) -> None:

@@ -89,6 +89,18 @@ def test_a_converted_tick_has_its_beijing_date_and_no_trading_day() -> None:
     assert struct.unpack_from("<ii", body, UPDATE_MS) == (999, 7)
 
 
+def test_a_time_without_a_zone_is_beijings_and_no_number_is_too_odd_for_a_record() -> None:
+    odd = tick(datetime=dt.datetime(2026, 11, 24, 9, 30), volume=float("nan"), bid_volume_1=float("inf"), last_price=None)
+    body = record.converted_frame(odd, 1, 2)[5:]
+    assert (text(body, ACTION_DAY), text(body, TIME)) == ("20261124", "09:30:00")
+    assert struct.unpack_from("<ii", body, UPDATE_MS) == (0, 0)
+    assert number(body, LAST) == sys.float_info.max
+    assert struct.unpack_from("<di", body, LEVELS)[1] == 0
+    huge = record.converted_frame(tick(volume=9e12, symbol="x" * 200), 1, 2)[5:]
+    assert struct.unpack_from("<i", huge, VOLUME) == (2**31 - 1,)
+    assert text(huge, INSTRUMENT) == "x" * 81
+
+
 def test_zero_is_absent_where_vnpy_means_so_and_real_where_there_is_a_size() -> None:
     body = record.converted_frame(
         tick(last_price=3_200.0, bid_price_1=0.0, bid_volume_1=5, ask_price_1=0.0, turnover=None), 1, 2

@@ -38,7 +38,7 @@ def main() -> NoReturn:
         _serve(args, inbox, out, descriptors)
     except Leave as why:
         leave = why
-    except Exception as why:  # its own fault, which the hub is to see
+    except BaseException as why:  # its own fault, or a gateway that would end the process by itself
         log.error(traceback.format_exc().replace("\n", " | "))
         leave = Leave(codes.INTERNAL, f"mdhub's own code failed: {why!r}")
     log.info(f"leaves with exit code {leave.code}: {leave.reason}")
@@ -77,7 +77,9 @@ def _serve(args: argparse.Namespace, inbox: Inbox, out: Reports, descriptors: pr
     log.info(f"front {fronts.chosen} registered, one of {len(start.md_address)}")
     try:
         source.connect(fronts.chosen)
-    except Exception as why:  # whatever a gateway's connect raises
+    except Leave:
+        raise
+    except BaseException as why:  # whatever a gateway's connect raises
         raise Leave(codes.LIBRARY, f"{start.gateway_class}.connect failed: {why!r}") from None
     loop.run()
 

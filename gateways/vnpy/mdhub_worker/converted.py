@@ -73,6 +73,7 @@ class _Engine(EventEngine):  # type: ignore[misc]
         super().__init__()
         self._way, self._wanted = way, wanted
         self._gate = log.Gate("vnpy says")
+        self._unusable = log.Gate("a tick that cannot be used")
 
     def put(self, event: Event) -> None:
         """Takes an event, on the gateway's thread."""
@@ -81,8 +82,8 @@ class _Engine(EventEngine):  # type: ignore[misc]
             try:
                 if event.data.symbol in self._wanted:
                     self._way.ticks.push(converted_frame(event.data, mono_ns, real_ns))
-            except Exception as why:  # whatever a gateway calls a tick
-                self._way.inbox.tell("stumbled", repr(why))
+            except Exception as why:  # whatever a gateway calls a tick: the others go on
+                self._unusable.tell(f"{getattr(event.data, 'vt_symbol', event.data)!s}: {why!r}")
         elif event.type == EVENT_LOG:
             if message := say(event):
                 self._gate.tell(message)

@@ -92,6 +92,8 @@ class Start:
             for name in ("md_address", "contracts"):
                 if not isinstance(known[name], list) or not all(isinstance(text, str) for text in known[name]):
                     raise TypeError(f"{name} is no list of texts")
+            if bare := [contract for contract in known["contracts"] if "." not in contract]:
+                raise ValueError(f"contracts has {bare[0]!r}, which is no vt_symbol")
             limits = {k: int(v) for k, v in carried.get("limits", {}).items() if k in Limits.__dataclass_fields__}
             return cls(
                 **known,

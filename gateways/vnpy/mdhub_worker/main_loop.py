@@ -27,7 +27,9 @@ def now_ms() -> int:
 
 
 def symbols(contracts: list[str]) -> dict[str, str]:
-    """Symbols with their exchanges, from vt_symbols."""
+    """Symbols with their exchanges, from vt_symbols. Raises ValueError where one is none."""
+    if bare := [contract for contract in contracts if "." not in contract]:
+        raise ValueError(f"{bare[0]!r} is no vt_symbol")
     return {symbol: exchange for symbol, _, exchange in (contract.rpartition(".") for contract in contracts)}
 
 
@@ -139,7 +141,7 @@ class MainLoop:
                 raise Leave(codes.START, "Start came a second time")
             else:
                 raise Leave(codes.PROTOCOL, f"commands: {name!r} is not known")
-        except (TypeError, KeyError, AttributeError) as why:
+        except (TypeError, KeyError, AttributeError, ValueError) as why:
             raise Leave(codes.PROTOCOL, f"commands: {name}: {why!r}") from None
 
     def commands_ended(self) -> None:

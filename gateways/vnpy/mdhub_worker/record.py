@@ -88,7 +88,9 @@ def vendor_frame(data: dict[str, Any], mono_ns: int, real_ns: int) -> bytes:
 def converted_frame(tick: TickData, mono_ns: int, real_ns: int) -> bytes:
     """The tick frame of a converted tick. Its trading day is left out, since vnpy has none: the hub finds it by the date. A
     price of zero means that there is none; of the book only with a size of zero."""
-    at = tick.datetime.astimezone(_SHANGHAI)
+    at = tick.datetime
+    # A time without a zone is Beijing's, as vnpy's are.
+    at = at.astimezone(_SHANGHAI) if at.tzinfo else at.replace(tzinfo=_SHANGHAI)
     price = lambda value: float(value) if value else ABSENT  # noqa: E731
     levels: list[float | int] = []
     for level in range(1, 6):
@@ -122,4 +124,7 @@ def converted_frame(tick: TickData, mono_ns: int, real_ns: int) -> bytes:
 
 
 def _lots(value: float | None) -> int:
+    # NaN compares as false.
+    if not value or not abs(value) < 2**62:
+        return 0
     return max(-(2**31), min(2**31 - 1, int(value or 0)))

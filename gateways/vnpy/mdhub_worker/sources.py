@@ -57,13 +57,15 @@ def make(start: Start, way: Way) -> Source:
     # vnpy writes beside the flow files where this directory exists, else into somebody's home.
     Path(".vntrader").mkdir(exist_ok=True)
     try:
-        gateway_class = getattr(importlib.import_module(module_name), class_name)
+        gateway_class = getattr(importlib.import_module(module_name), class_name, None)
         from .converted import ConvertedSource  # noqa: PLC0415 - vnpy is imported only now that its directory exists
         from .vendor import VendorSource, flavour_of  # noqa: PLC0415
     except ImportError as why:
         raise Leave(codes.LIBRARY, f"{start.gateway_class} cannot be imported: {why}; {helps}") from None
-    except AttributeError:
-        raise Leave(codes.LIBRARY, f"{start.gateway_class}: module {module_name} has no {class_name}") from None
+    except BaseException as why:  # whatever a module does as it is imported
+        raise Leave(codes.LIBRARY, f"{start.gateway_class} cannot be imported: {why!r}") from None
+    if gateway_class is None:
+        raise Leave(codes.LIBRARY, f"{start.gateway_class}: module {module_name} has no {class_name}")
     flavour = flavour_of(start.gateway_class)
     try:
         if flavour is not None:
@@ -71,7 +73,7 @@ def make(start: Start, way: Way) -> Source:
         return ConvertedSource(gateway_class, start, way)
     except Leave:
         raise
-    except Exception as why:  # whatever a gateway's constructor raises
+    except BaseException as why:  # whatever a gateway's constructor raises
         raise Leave(codes.LIBRARY, f"{start.gateway_class} cannot be made: {why!r}") from None
 
 

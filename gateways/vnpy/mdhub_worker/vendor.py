@@ -6,17 +6,23 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.metadata
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from vnpy.event import Event
 from vnpy.trader.event import EVENT_LOG
+from vnpy.trader.utility import get_folder_path
 
-from . import log
+from . import codes, log
+from .codes import Leave
 from .frames import Start
 from .record import vendor_frame
 from .sources import Way, say
+
+# Longest flow path.
+_FLOW_PATH_BYTES_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class VendorSource:
     def connect(self, front: str) -> None:
         """Begins to connect; the library goes on by itself."""
         start = self._start
+        # As the gateway itself makes it; the vendor appends file names into fixed buffers.
+        flow = len(os.fsencode(get_folder_path(self._api.gateway_name.lower())))
+        if flow > _FLOW_PATH_BYTES_MAX:
+            text = f"flow_dir {start.flow_dir}: the path below it has {flow} bytes: allowed are up to {_FLOW_PATH_BYTES_MAX}"
+            raise Leave(codes.START, text)
         self._api.connect(front, start.user_id, start.password, start.broker_id)
 
     def login(self) -> int:
