@@ -419,7 +419,7 @@ impl GatewayArgs {
                 Err("--library, --password-file, --contract and --check-password need --probe".into())
             }
             (None, Some(account), Some(incarnation), Some(parent_pid)) => {
-                let dialect = kind.dialect().ok_or("a worker of gateway vnpy is a program in Python: mdhub_worker")?;
+                let dialect = kind.dialect().ok_or("a worker of gateway vnpy is a program in Python: mdhub-worker")?;
                 Ok(Role::Worker(WorkerArgs { dialect, account, incarnation, parent_pid }))
             }
             _ => Err("a worker needs --account, --incarnation and --parent-pid; people use --probe".into()),

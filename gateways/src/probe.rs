@@ -17,7 +17,7 @@ use mdhub_spec::time::Mono;
 
 use crate::clock;
 use crate::manager::children::Children;
-use crate::program::{self, Library};
+use crate::program::Library;
 use crate::vendor::library;
 use child::{Child, News};
 
@@ -296,10 +296,7 @@ impl Trial<'_> {
         let start = self.start(front, password, contracts);
         let mut child = match Child::spawn(self.children, self.probe, start) {
             Ok(child) => child,
-            Err(why) => {
-                let Probe { program, library, kind, .. } = self.probe;
-                return Verdict::new(EXIT_INTERNAL, program::failed(program, library, *kind, &why));
-            }
+            Err(why) => return Verdict::new(EXIT_INTERNAL, format!("{}: {why}", self.probe.program.display())),
         };
         self.follow(&mut child, contracts)
     }

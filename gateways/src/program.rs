@@ -1,7 +1,6 @@
 //! What is executed as a worker: mdhub itself, or vnpy's Python.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +49,7 @@ impl Library {
         self.vnpy_class.as_ref().is_some_and(|class| class.is_low_precision)
     }
 
-    /// Looks whether there is what a worker is to load.
+    /// Looks whether there is what a worker is to load, or in vnpy's case to run.
     ///
     /// # Errors
     /// What is missing, and what makes it.
@@ -59,10 +58,12 @@ impl Library {
         if self.vnpy_class.is_none() {
             return if self.path.is_file() { Ok(()) } else { Err(format!("{path} is not a file")) };
         }
-        if interpreter(&self.absolute()).exists() {
-            return Ok(());
+        match [INTERPRETER, WORKER].into_iter().find(|name| !self.absolute().join(name).exists()) {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "{path} is no environment of vnpy, it has no {name}; make it with: gateways/vnpy/install {path}"
+            )),
         }
-        Err(format!("{path} is no environment of vnpy; make it with: gateways/vnpy/install {path}"))
     }
 
     /// What a worker of vnpy is told of its gateway; empty for any other.
@@ -75,6 +76,11 @@ impl Library {
         std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 }
+
+/// In vnpy's environment: what runs its worker.
+const INTERPRETER: &str = "bin/python";
+/// In vnpy's environment: its worker.
+const WORKER: &str = "bin/mdhub-worker";
 
 /// Whose worker it is.
 #[derive(Debug, Clone)]
@@ -97,9 +103,9 @@ pub(crate) fn command(program: &Path, library: &Library, worker: &Worker) -> Com
         }
         GatewayKind::Vnpy => {
             let place = library.absolute();
-            let mut command = Command::new(interpreter(&place));
+            let mut command = Command::new(place.join(INTERPRETER));
             // Isolated: no module comes from the working directory, from the user's own, or by the environment.
-            command.args(["-I", "-u", "-m", "mdhub_worker"]).env_clear().env("LOCPATH", place.join("locale"));
+            command.args(["-I", "-u"]).arg(place.join(WORKER)).env_clear().env("LOCPATH", place.join("locale"));
             command
         }
     };
@@ -109,23 +115,6 @@ pub(crate) fn command(program: &Path, library: &Library, worker: &Worker) -> Com
         .envs(&library.env)
         .process_group(0);
     command
-}
-
-/// Why a command could not be executed, with what helps.
-pub(crate) fn failed(program: &Path, library: &Library, kind: GatewayKind, error: &io::Error) -> String {
-    if kind != GatewayKind::Vnpy {
-        return format!("{}: {error}", program.display());
-    }
-    let place = library.absolute();
-    format!(
-        "{}: {error}; vnpy's environment is made by: gateways/vnpy/install {}",
-        interpreter(&place).display(),
-        place.display()
-    )
-}
-
-fn interpreter(environment: &Path) -> PathBuf {
-    environment.join("bin/python")
 }
 
 #[cfg(test)]
@@ -158,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said_with_what_makes_it() {
         let said = library(Some("desk.Ours")).look().expect_err("no environment");
-        assert!(said.contains("gateways/vnpy/install /v"), "{said}");
+        assert!(said.contains("no bin/python") && said.contains("gateways/vnpy/install /v"), "{said}");
         let said = library(None).look().expect_err("no file");
         assert_eq!(said, "/v is not a file");
         let here = std::env::current_exe().expect("a file");
@@ -175,12 +164,8 @@ mod tests {
         let made = command(Path::new("/mdhub"), &library(Some("desk.Ours")), &worker);
         assert_eq!(made.get_program(), "/v/bin/python");
         let args: Vec<_> = made.get_args().filter_map(|a| a.to_str()).collect();
-        assert_eq!(args[..8], ["-I", "-u", "-m", "mdhub_worker", "--account", "v", "--incarnation", "7.2"]);
+        assert_eq!(args[..7], ["-I", "-u", "/v/bin/mdhub-worker", "--account", "v", "--incarnation", "7.2"]);
         let env: Vec<_> = made.get_envs().filter_map(|(k, v)| Some((k.to_str()?, v?.to_str()?))).collect();
         assert_eq!(env, [("LD_LIBRARY_PATH", "/l"), ("LOCPATH", "/v/locale")]);
-        let error = io::Error::from(io::ErrorKind::NotFound);
-        let said = failed(Path::new("/mdhub"), &library(Some("desk.Ours")), GatewayKind::Vnpy, &error);
-        assert!(said.contains("/v/bin/python") && said.contains("gateways/vnpy/install /v"), "{said}");
-        assert!(failed(Path::new("/mdhub"), &library(None), GatewayKind::Ctp, &error).starts_with("/mdhub: "));
     }
 }

@@ -175,7 +175,7 @@ def test_without_its_environment_an_account_says_what_to_run(hubs: Hubs, tmp_pat
     desired.add(hub.data_dir, "ctp", MAIN_FRONT, gateway="vnpy", library="vnpy-ctp")
     told = lambda: status.of_account(hub, "ctp").get("last_exit")  # noqa: E731
     reason = eventually(told, 15, "the end of what did not start")["reason"]
-    assert f"gateways/vnpy/install {tmp_path / 'no-venv'}" in reason
+    assert f"it has no bin/python; make it with: gateways/vnpy/install {tmp_path / 'no-venv'}" in reason
     desired.add(hub.data_dir, "mixed", MAIN_FRONT, library="vnpy-ctp")
     blocked = status.wait_for_phase(hub, "mixed", "Blocked", within_s=15)
     assert "vnpy's class vnpy_ctp.CtpGateway, and the account's gateway is ctp" in blocked["why"]

@@ -196,6 +196,16 @@ def test_what_it_cannot_start_with_is_named(tmp_path: Path, what: str) -> None:
         assert (ended, part in reason) == (code, True), f"{ended}: {reason}\n{worker.log}"
 
 
+def test_without_a_package_it_says_what_to_run(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    made = [str(vnpy_library.ENVIRONMENT / "bin" / "python"), "-m", "venv", "--without-pip", str(bare)]
+    subprocess.run(made, check=True, timeout=60)
+    (bare / "bin" / "mdhub-worker").symlink_to(vnpy_library.ENVIRONMENT / "bin" / "mdhub-worker")
+    with LoneWorker(Wanted(tmp_path, environment=bare)) as worker:
+        assert worker.ends()[0] == 3
+        assert f"error No module named 'mdhub_worker'; run: gateways/vnpy/install {bare}" in worker.log
+
+
 def test_a_gateway_that_would_end_the_process_is_told_of_and_one_odd_tick_costs_no_other(tmp_path: Path) -> None:
     own = Path(vnpy_library.desks_own(tmp_path)["path"])
     start = {"connect": {"每日": "无"}}

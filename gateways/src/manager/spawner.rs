@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
+use mdhub_spec::account::GatewayKind;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
@@ -100,6 +101,9 @@ fn serve(inbox: &Receiver<(Request, Reply)>, children: &Arc<Children>) {
 }
 
 fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String> {
+    if request.worker.kind == GatewayKind::Vnpy {
+        request.library.look()?;
+    }
     make_flow_dir(&request.flow_dir).map_err(|e| format!("flow directory {}: {e}", request.flow_dir.display()))?;
     let lock = AccountLock::take(&request.lock_root, &request.worker.account)?;
     lock.record(Record::of(request.worker.incarnation, None).as_ref());
@@ -126,7 +130,7 @@ fn spawn(request: &Request, children: &Arc<Children>) -> Result<Spawned, String>
     let file_id = lock.file_id().map_err(|e| format!("lock: {e}"))?;
     let child = children
         .make(request.worker.incarnation, || command.spawn())
-        .map_err(|e| program::failed(&request.program, &request.library, request.worker.kind, &e))?;
+        .map_err(|e| format!("{}: {e}", request.program.display()))?;
     let leader = Born::now(child.pid());
     lock.record(Record::of(request.worker.incarnation, leader).as_ref());
     let watched = limits::apply(child.pid())

@@ -2,7 +2,7 @@
 
 | module | holds |
 |---|---|
-| `__main__` | what is done in which order, from the descriptors to the last word |
+| `main` | what is done in which order, from the descriptors to the last word |
 | `main_loop` | the main thread: news in, decisions made, reports out |
 | `sources` | what every gateway class is to the main loop; `vendor` (CTP, SOPT) and `converted` (any other) are one each |
 | `session` | which subscriptions are asked, answered, due: a pure state |

@@ -80,7 +80,7 @@ class Wanted:
             "LD_LIBRARY_PATH": str(vnpy_library.chosen(self.directory)),
             **env,
         }
-        return [str(self.environment / "bin" / "python"), "-I", "-u", "-m", "mdhub_worker", *words], env
+        return [str(self.environment / "bin" / "python"), "-I", "-u", str(self.environment / "bin" / "mdhub-worker"), *words], env
 
     def first(self) -> dict[str, Any]:
         """The command Start."""

@@ -34,7 +34,7 @@ def _pids() -> list[int]:
 
 def _kind(words: list[str]) -> str | None:
     """What a process is a worker of, if it is one: mdhub's own, or vnpy's in Python."""
-    if "mdhub_worker" in words:
+    if any(word.endswith("/bin/mdhub-worker") for word in words):
         return "vnpy"
     return words[words.index("gateway") + 1] if "gateway" in words else None
 

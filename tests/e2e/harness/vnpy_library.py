@@ -45,6 +45,7 @@ def desks_own(directory: Path) -> dict[str, Any]:
     make = [str(ENVIRONMENT / "bin" / "python"), "-m", "venv", "--without-pip", str(place)]
     subprocess.run(make, check=True, timeout=60)
     (place / "locale").symlink_to(ENVIRONMENT / "locale")
+    (place / "bin" / "mdhub-worker").symlink_to(ENVIRONMENT / "bin" / "mdhub-worker")
     (place / site / "made.pth").write_text(f"{ENVIRONMENT / site}\n")
     shutil.copy(Path(__file__).parents[1] / "vnpy_desk" / "desk_gateway.py", place / site)
     env = libraries(directory)["vnpy-ctp"]["env"]

@@ -28,5 +28,6 @@ export const LEFT: readonly Rule[] = [
   [/^the locale zh_CN\.GB18030 is missing in (\S+)$/, (place) => `${place} 中缺少区域设置 zh_CN.GB18030`],
   [/^without it the first decoded text ends the process$/, () => "缺少它，首次解码文本就会使进程终止"],
   [/^run: (gateways\/vnpy\/install \S+)$/, (command) => `请运行：${command}`],
-  [/^vnpy's environment is made by: (gateways\/vnpy\/install \S+)$/, (command) => `请运行以下命令创建 vnpy 环境：${command}`],
+  [/^(\S+) is no environment of vnpy, it has no (\S+)$/, (place, name) => `${place} 不是 vnpy 环境，缺少 ${name}`],
+  [/^make it with: (gateways\/vnpy\/install \S+)$/, (command) => `请运行：${command}`],
 ];

@@ -1,4 +1,4 @@
-"""`python -m mdhub_worker --account A --incarnation EPOCH.COUNTER --parent-pid P`: a worker of the hub, on descriptors 0 to 3."""
+"""`mdhub-worker --account A --incarnation EPOCH.COUNTER --parent-pid P`: a worker of the hub, on descriptors 0 to 3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FRONT = re.compile(r"tcp://[A-Za-z0-9._-]{1,253}:([0-9]{1,5})")
 def main() -> NoReturn:
     """Runs the worker. The process ends here, without exit handlers: the vendor's threads still run, and what they would be
     told to release may never return."""
-    parser = argparse.ArgumentParser(prog="mdhub_worker", description="A worker, started by mdhub; not by people.")
+    parser = argparse.ArgumentParser(prog="mdhub-worker", description="A worker, started by mdhub; not by people.")
     parser.add_argument("--account", required=True)
     parser.add_argument("--incarnation", required=True, type=_incarnation)
     parser.add_argument("--parent-pid", required=True, type=int)
@@ -125,5 +125,3 @@ def _check(start: Start) -> None:
             text = f"{name} has {len(value.encode())} bytes: allowed are up to {most}, none of them zero"
             raise Leave(codes.START, text)
 
-
-main()
