@@ -50,6 +50,11 @@ pub(crate) enum Command {
     /// Who may use the control port
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Make a token by which a client may subscribe, and say what the settings need
+    Token {
+        /// Whose it is: shown beside its connections
+        name: String,
+    },
     /// Whether people are told of errors
     #[command(subcommand)]
     Alert(AlertCommand),

@@ -32,6 +32,7 @@ mod logging;
 mod probe;
 mod settings_file;
 mod subscribe;
+mod token;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -83,6 +84,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Admin(command) => admin::run(command),
+        Command::Token { name } => token::run(&name),
         Command::Alert(AlertCommand::Test(args)) => alerts::test(&args),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Run(args) => runtime()?.block_on(hub::run_from_file(args)),

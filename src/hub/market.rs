@@ -57,7 +57,9 @@ impl Market {
         let what = "give calendar.holidays and calendar.valid_until for the time after it";
         match self.days_left {
             left if left > DAYS_LEFT_MIN => None,
+            1 => Some(format!("the calendar ends in 1 day; {what}")),
             left if left >= 0 => Some(format!("the calendar ends in {left} days; {what}")),
+            -1 => Some(format!("the calendar ended 1 day ago: every weekday trades; {what}")),
             left => Some(format!("the calendar ended {} days ago: every weekday trades; {what}", -left)),
         }
     }

@@ -102,15 +102,19 @@ def test_behind_the_guides_proxy_the_hub_answers_by_its_name_with_a_secure_cooki
     assert _login(hub, "other.desk.lan", **headers)[0] == 421
 
 
-def test_a_token_made_by_the_guides_lines_is_what_the_settings_take(tmp_path: Path) -> None:
-    lines = DOCUMENT.split("openssl rand", 1)[1].split("```", 1)[0]
-    script = f"openssl rand{lines}"
-    done = subprocess.run(
-        ["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=WITHIN_S
-    )
-    token = (tmp_path / "desk-7.token").read_bytes()
-    assert len(token) == 48 and token.isalnum()
-    assert done.stdout.split()[0] == hashlib.sha256(token).hexdigest()
+def test_a_token_made_by_the_guides_line_is_what_the_settings_take_and_is_never_the_same(tmp_path: Path) -> None:
+    words = re.findall(r"^mdhub (token \S+)", DOCUMENT, flags=re.MULTILINE)[0].split()
+    made = [mdhub(*words).stdout for _ in range(2)]
+    tokens = [re.findall(r"^token of desk-7, for the client alone: (\S{16,})$", said, flags=re.MULTILINE)[0] for said in made]
+    assert tokens[0] != tokens[1]
+    entry = json.loads(re.findall(r"^entry of publish.tokens in mdhub.yaml: (.+)$", made[0], flags=re.MULTILINE)[0])
+    assert entry == {"name": "desk-7", "sha256": hashlib.sha256(tokens[0].encode()).hexdigest()}
+    file = settings(tmp_path, live_world(), FUTURES, publish={"listen": "tcp://127.0.0.1:0", "tokens": [entry]})
+    checked = mdhub("check", "--config", str(file))
+    assert checked.returncode == 0, checked.stderr
+    refused = mdhub("token", "desk 7")
+    assert refused.returncode == 1
+    assert "desk 7" in refused.stderr
 
 
 def test_the_crons_words_and_variables_are_those_of_the_script() -> None:
