@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MINUTE_NS = 60_000_000_000
-# The last snapshot of a section may bear the time of its end, and so much more.
-_TAIL_NS = 500_000_000
-# By a timer, a bar is closed so long after its minute: what comes later than that is late.
+# By a timer, a bar is closed so long after its minute: what comes later than that is late. A section's last bar waits
+# another minute, as long as a hub lets through what is behind a section's end: nobody could trade on it sooner.
 GRACE_NS = 2_000_000_000
+
+# A tick so far ahead of its contract's clock is not believed by itself.
+_AHEAD_NS = 5_000_000_000
 
 FLAG_SNAPSHOT = 1
 FLAG_AUCTION = 2
@@ -36,6 +38,11 @@ def _at(hour: int, minute: int = 0) -> int:
     return hour * 60 + minute
 
 
+def _of_day(minute: int) -> int:
+    """Of a minute since the epoch, the minute of the day in Beijing."""
+    return (minute + _BEIJING_MINUTES) % _DAY_MINUTES
+
+
 def ends_of(vt_symbol: str) -> frozenset[int]:
     """When sections of this contract end, as minutes of the day in Beijing."""
     symbol, _, exchange = vt_symbol.rpartition(".")
@@ -56,7 +63,7 @@ class Bar:
     """One minute of one contract. `minute` counts from the epoch; prices are those that ticks said last."""
 
     vt_symbol: str
-    trading_day: str
+    trading_day: str | None
     minute: int
     open: float
     high: float
@@ -74,6 +81,55 @@ class Bar:
         return {"v": 1, "datetime": values.pop("minute") * MINUTE_NS, **values}
 
 
+class Clock:
+    """The exchange's time as one contract's ticks tell it: the last one's, and what has gone by since.
+
+    It needs no host's clock, and another contract's wrong time does not reach it. A tick far ahead waits for one that
+    bears it out.
+    """
+
+    def __init__(self) -> None:
+        """Knows no time yet."""
+        self.wrong: list[Tick] = []
+        self._ahead_of_steady_ns: int | None = None
+        self._doubted: Tick | None = None
+
+    def now_ns(self, steady_ns: int) -> int:
+        """Exchange time, by a clock that only goes on; 0 as long as no tick has told it."""
+        return 0 if self._ahead_of_steady_ns is None else self._ahead_of_steady_ns + steady_ns
+
+    def believed(self, tick: Tick, steady_ns: int) -> list[Tick]:
+        """A tick came: those that count now. What turned out wrong by it is in `wrong`."""
+        held, self.wrong = self._doubted, []
+        if held is None:
+            now_ns = self.now_ns(steady_ns)
+            is_news = not tick["flags"] & (FLAG_SNAPSHOT | FLAG_POST_CLOSE)
+            if is_news and now_ns and tick["datetime"] > now_ns + _AHEAD_NS:
+                self._doubted = tick
+                return []
+            return self._passed([tick], steady_ns)
+        if tick["epoch"] == held["epoch"] and tick["seq"] <= held["seq"]:
+            return []
+        self._doubted = None
+        if tick["datetime"] + _AHEAD_NS >= held["datetime"]:
+            return self._passed([held, tick], steady_ns)
+        self.wrong = [held]
+        return self._passed([tick], steady_ns)
+
+    def due(self, steady_ns: int) -> list[Tick]:
+        """The tick that was doubted, when its time has come."""
+        held = self._doubted
+        if held is None or held["datetime"] > self.now_ns(steady_ns) + _AHEAD_NS:
+            return []
+        self._doubted = None
+        return self._passed([held], steady_ns)
+
+    def _passed(self, ticks: list[Tick], steady_ns: int) -> list[Tick]:
+        if not ticks[-1]["flags"] & FLAG_SNAPSHOT:
+            self._ahead_of_steady_ns = ticks[-1]["datetime"] - steady_ns
+        return ticks
+
+
 class Builder:
     """Bars of one contract. Every tick goes through `take`, in the order of the hub's `seq`."""
 
@@ -87,6 +143,8 @@ class Builder:
         self._broken = False
         self._bar: Bar | None = None
         self._closed = 0
+        self._newest_ns = 0
+        self._is_counting = False
         self._trading_day: str | None = None
         self._volume = 0.0
         self._turnover = 0.0
@@ -110,10 +168,13 @@ class Builder:
             self._bar.complete = False
         if tick["flags"] & FLAG_SNAPSHOT:
             self._broken = True
-            if self._trading_day is None:
+            if not self._is_counting:
                 self._count(tick)
             return None
         minute = self._minute_of(tick)
+        if tick["datetime"] + MINUTE_NS < self._newest_ns:
+            self._back_to(minute)
+        self._newest_ns = tick["datetime"]
         if minute <= self._closed or (self._bar is not None and minute < self._bar.minute):
             # Its bar is out. What it says of the volume, the next tick says too.
             self.late += 1
@@ -128,8 +189,26 @@ class Builder:
 
     def close_by(self, now_ns: int) -> Bar | None:
         """The bar whose minute is over at this exchange time, if there is one."""
-        is_over = self._bar is not None and now_ns >= (self._bar.minute + 1) * MINUTE_NS + GRACE_NS
-        return self._close() if is_over else None
+        if self._bar is None:
+            return None
+        end = self._bar.minute + 1
+        end += _of_day(end) in self._ends
+        return self._close() if now_ns >= end * MINUTE_NS + GRACE_NS else None
+
+    def skip(self, tick: Tick) -> None:
+        """A tick that is not believed: it is not missing, and counts to no bar."""
+        if tick["epoch"] == self._epoch:
+            self._seq = max(self._seq, tick["seq"])
+
+    def _back_to(self, minute: int) -> None:
+        """What came before was far ahead of the time: its bar is none, its volume the next one's.
+
+        This minute's may be out already.
+        """
+        if self._bar is not None:
+            self._volume -= self._bar.volume
+            self._turnover -= self._bar.turnover
+        self._bar, self._closed, self._broken = None, minute, True
 
     def _close(self) -> Bar | None:
         bar, self._bar = self._bar, None
@@ -138,30 +217,32 @@ class Builder:
         return bar
 
     def _minute_of(self, tick: Tick) -> int:
-        """The minute to which a tick counts: an auction's to the first of its section, one at a section's very end to
-        the last."""
-        minute, rest_ns = divmod(tick["datetime"], MINUTE_NS)
-        of_day = (minute + _BEIJING_MINUTES) % _DAY_MINUTES
+        """The minute to which a tick counts: an auction's to the first of its section, one of the minute behind a
+        section's end to the last."""
+        minute = tick["datetime"] // MINUTE_NS
+        of_day = _of_day(minute)
         if tick["flags"] & FLAG_AUCTION:
             # A closing auction leads to none: its result at the section's end is of the last minute, too.
             ahead = next((a - of_day for a in self._auctions if 0 < a - of_day <= _AUCTION_MINUTES), 0)
             if ahead:
                 return int(minute + ahead)
-        return int(minute - 1 if of_day in self._ends and rest_ns <= _TAIL_NS else minute)
+        return int(minute - 1 if of_day in self._ends else minute)
 
     def _count(self, tick: Tick) -> tuple[float, float]:
         """Volume and turnover since what was counted last."""
         volume = float(tick["volume"])
         turnover = self._turnover if tick["turnover"] is None else float(tick["turnover"])
-        if self._trading_day is None:
+        # A tick that does not say its day is of the one that is known.
+        day = tick["trading_day"] or self._trading_day
+        if not self._is_counting:
             # Whatever was traded before is not this bar's.
             self._volume, self._turnover = volume, turnover
-        elif tick["trading_day"] != self._trading_day:
+        elif self._trading_day is not None and day != self._trading_day:
             self._volume, self._turnover = 0.0, 0.0
             turnover = 0.0 if tick["turnover"] is None else turnover
         elif volume < self._volume:
             self._broken, self._volume, self._turnover = True, volume, turnover
-        self._trading_day = tick["trading_day"]
+        self._trading_day, self._is_counting = day, True
         added = volume - self._volume, turnover - self._turnover
         self._volume, self._turnover = volume, turnover
         return added
@@ -170,7 +251,7 @@ class Builder:
         price = float(tick["last_price"])
         bar = self._bar
         if bar is None:
-            day, interest = tick["trading_day"], tick["open_interest"]
+            day, interest = self._trading_day, tick["open_interest"]
             prices = (price, price, price, price)
             bar = Bar(self._vt_symbol, day, minute, *prices, 0.0, 0.0, interest, 0, complete=True)
             self._bar = bar

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 import urllib.error
@@ -25,7 +26,7 @@ import msgpack
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from bars import Bar, Builder
+from bars import Bar, Builder, Clock
 
 TOPIC = "bar.1m."
 _WAITING_MAX = 100_000
@@ -87,36 +88,60 @@ def from_json(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "datetime": since // timedelta(microseconds=1) * 1_000, "epoch": int(item["epoch"])}
 
 
+def checked(topic: bytes, tick: dict[str, Any]) -> dict[str, Any]:
+    """A tick of which nothing is amiss that bars stand on: half of one would be counted otherwise.
+
+    Raises TypeError that names the field.
+    """
+    for name in ("datetime", "epoch", "seq", "flags", "volume"):
+        if type(tick[name]) is not int:
+            raise TypeError(f"{name} {tick[name]!r}: an integer is expected")
+    for name in ("last_price", "turnover", "open_interest"):
+        if tick[name] is not None and (type(tick[name]) not in (int, float) or not math.isfinite(tick[name])):
+            raise TypeError(f"{name} {tick[name]!r}: a number or nil is expected")
+    if tick["vt_symbol"] != topic.decode():
+        raise TypeError(f"vt_symbol {tick['vt_symbol']!r} on topic {topic!r}: the topic is expected")
+    return tick
+
+
 class Publisher:
     """Ticks in, bars out."""
 
     def __init__(self, out: zmq.Socket[bytes], fills: Fills) -> None:
         """Publishes on `out`."""
         self._out, self._fills = out, fills
-        self._builders: dict[str, Builder] = {}
-        # The exchange's newest time, and when it came by the monotonic clock: a host's clock may be wrong.
-        self._newest_ns, self._newest_mono_ns = 0, 0
+        self._contracts: dict[str, tuple[Builder, Clock]] = {}
 
     def tick(self, tick: dict[str, Any]) -> None:
         """A message of the hub's."""
         vt_symbol = tick["vt_symbol"]
-        builder = self._builders.get(vt_symbol)
-        if builder is None:
-            if len(self._builders) >= _CONTRACTS_MAX:
+        contract = self._contracts.get(vt_symbol)
+        if contract is None:
+            if len(self._contracts) >= _CONTRACTS_MAX:
                 return
-            builder = self._builders[vt_symbol] = Builder(vt_symbol)
-        missing = builder.missing(tick)
-        for filled in self._fills.fetch(vt_symbol, tick["epoch"], *missing) if missing else []:
-            self._publish(builder.take(filled))
-        self._publish(builder.take(tick))
-        if tick["datetime"] > self._newest_ns:
-            self._newest_ns, self._newest_mono_ns = tick["datetime"], time.monotonic_ns()
+            contract = self._contracts[vt_symbol] = Builder(vt_symbol), Clock()
+        builder, clock = contract
+        believed = clock.believed(tick, time.monotonic_ns())
+        for wrong in clock.wrong:
+            say(f"{vt_symbol}: a tick is left out, its time is ahead of those around it: seq {wrong['seq']}")
+            builder.skip(wrong)
+        for each in believed:
+            self._take(builder, each)
 
     def time_passes(self) -> None:
         """Closes the bars whose minute is over, whether or not another tick has come."""
-        now_ns = self._newest_ns + time.monotonic_ns() - self._newest_mono_ns
-        for builder in self._builders.values():
-            self._publish(builder.close_by(now_ns))
+        steady_ns = time.monotonic_ns()
+        for builder, clock in self._contracts.values():
+            for each in clock.due(steady_ns):
+                self._take(builder, each)
+            self._publish(builder.close_by(clock.now_ns(steady_ns)))
+
+    def _take(self, builder: Builder, tick: dict[str, Any]) -> None:
+        """A tick that counts, and before it those that were missed."""
+        vt_symbol, missing = tick["vt_symbol"], builder.missing(tick)
+        for filled in self._fills.fetch(vt_symbol, tick["epoch"], *missing) if missing else []:
+            self._publish(builder.take(filled))
+        self._publish(builder.take(tick))
 
     def _publish(self, bar: Bar | None) -> None:
         if bar is not None:
@@ -160,7 +185,7 @@ def run(given: argparse.Namespace) -> None:
                 try:
                     topic, payload = ticks.recv_multipart()
                     if not topic.startswith(b"_hub."):
-                        publisher.tick(msgpack.unpackb(payload, timestamp=2))
+                        publisher.tick(checked(topic, msgpack.unpackb(payload, timestamp=2)))
                 except _NO_MESSAGE as error:
                     if time.monotonic() - garbage_told_s >= 1.0:
                         garbage_told_s = time.monotonic()

@@ -13,7 +13,7 @@ from harness.places import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "bars"))
 
-from bars import Bar, Builder, ends_of  # noqa: E402
+from bars import Bar, Builder, Clock, ends_of  # noqa: E402
 
 BEIJING = dt.timezone(dt.timedelta(hours=8))
 SNAPSHOT, AUCTION, POST_CLOSE = 1, 2, 4
@@ -57,6 +57,9 @@ def test_a_bar_has_the_minutes_prices_and_what_was_added_to_the_days_counters() 
     [
         ("rb2701.SHFE", "15:00:00.000", 0, "14:59"),
         ("rb2701.SHFE", "15:00:00.500", 0, "14:59"),
+        ("rb2701.SHFE", "15:00:03.500", 0, "14:59"),
+        ("rb2701.SHFE", "15:00:59.500", 0, "14:59"),
+        ("rb2701.SHFE", "15:01:00", 0, "15:01"),
         ("rb2701.SHFE", "10:15:00", 0, "10:14"),
         ("rb2701.SHFE", "23:00:00", 0, "22:59"),
         ("cu2701.SHFE", "23:00:00", 0, "23:00"),
@@ -76,7 +79,7 @@ def test_a_bar_has_the_minutes_prices_and_what_was_added_to_the_days_counters() 
         ("m2705.DCE", "09:00:00", 0, "09:00"),
     ],
 )
-def test_a_sections_last_half_second_and_an_auction_belong_to_the_section(
+def test_the_minute_behind_a_section_and_an_auction_belong_to_the_section(
     vt_symbol: str, clock: str, flags: int, minute: str
 ) -> None:
     (bar,) = fed([tick(1, clock, 5, vt_symbol=vt_symbol, flags=flags)], vt_symbol)
@@ -172,3 +175,78 @@ def test_whatever_comes_bars_add_up_to_the_day_and_hold_every_price(seed: int) -
 def test_a_product_is_told_by_its_letters() -> None:
     assert ends_of("sc2701.INE") == ends_of("au2612C600.SHFE") != ends_of("si2701.GFEX")
     assert ends_of("SPD MA701&MA705.CZCE") == ends_of("MA701.CZCE")
+
+
+def test_a_late_last_tick_is_in_its_sections_last_bar_once_whether_the_timer_looks_before_it_or_not() -> None:
+    builder = Builder("rb2701.SHFE")
+    builder.take(tick(1, "14:59:59", 10))
+    assert builder.close_by(ns("15:00:40")) is None, "a section's last bar waits for what is behind its end"
+    assert builder.take(tick(2, "15:00:41", 17)) is None
+    bar = builder.close_by(ns("15:01:02"))
+    assert bar is not None and (clock_of(bar), bar.volume, bar.ticks) == ("11-18 14:59", 7, 2)
+    assert builder.take(tick(3, "15:00:50", 19)) is None and builder.late == 1
+    night = tick(4, "21:00:01", 5, trading_day="20261119")
+    builder.take(night)
+    bar = builder.close_by(ns("21:01:02"))
+    assert bar is not None and (bar.volume, bar.ticks) == (5, 1), "neither again nor taken from the new day"
+
+
+def test_a_tick_without_a_trading_day_is_of_the_one_that_is_known_and_loses_no_volume() -> None:
+    bare = {"trading_day": None}
+    first, second = tick(1, "09:00:00", 10), tick(2, "09:00:01", 13, **bare)
+    bars = fed([first, second, tick(3, "09:01:00", 20), tick(4, "09:02:00", 21, **bare)])
+    assert [(b.volume, b.trading_day) for b in bars] == [(3, "20261118"), (7, "20261118"), (1, "20261118")]
+
+
+STEADY = 5_000_000_000_000
+
+
+def steady(clock: str) -> int:
+    return STEADY + ns(clock) - ns("09:00:00")
+
+
+def test_a_tick_far_ahead_of_its_contracts_clock_closes_nothing_until_another_bears_it_out() -> None:
+    clock = Clock()
+    first, ahead, right = tick(1, "09:00:30", 1), tick(2, "09:01:20", 2), tick(3, "09:00:31", 3)
+    assert clock.believed(first, steady("09:00:30")) == [first]
+    assert clock.believed(ahead, steady("09:00:30.500")) == []
+    assert clock.now_ns(steady("09:00:31")) == ns("09:00:31"), "it sets no clock"
+    assert clock.believed(ahead, steady("09:00:31")) == [], "itself once more is no witness"
+    assert clock.believed(right, steady("09:00:31")) == [right] and clock.wrong == [ahead]
+    opens, then = tick(4, "13:30:00", 4), tick(5, "13:30:00.500", 5)
+    assert clock.believed(opens, steady("09:00:32")) == []
+    assert clock.believed(then, steady("09:00:33")) == [opens, then] and not clock.wrong, "a replay skips breaks"
+
+
+def test_a_tick_that_was_doubted_counts_when_its_time_has_come() -> None:
+    clock = Clock()
+    clock.believed(tick(1, "09:00:30", 1), steady("09:00:30"))
+    ahead = tick(2, "09:00:50", 2)
+    assert clock.believed(ahead, steady("09:00:31")) == []
+    assert clock.due(steady("09:00:44")) == [] and clock.due(steady("09:00:46")) == [ahead]
+    assert clock.due(steady("09:00:47")) == []
+
+
+def test_ticks_that_were_skipped_are_not_missing_and_a_later_one_adds_their_volume() -> None:
+    builder = Builder("rb2701.SHFE")
+    builder.take(tick(1, "09:00:30", 1))
+    builder.skip(tick(2, "09:01:30", 2))
+    assert builder.missing(tick(3, "09:00:31", 3)) is None
+    builder.take(tick(3, "09:00:31", 3))
+    bar = builder.close_by(ns("09:01:02"))
+    assert bar is not None and (bar.volume, bar.high) == (2, 10)
+
+
+def test_bars_of_a_wrong_clock_do_not_poison_those_behind_it() -> None:
+    builder = Builder("rb2701.SHFE")
+    found = [builder.take(tick(1, "09:00:30", 10)), builder.take(tick(2, "11:00:00", 12, 99.0))]
+    found += [builder.take(tick(n, f"09:0{n - 2}:40", 10 + n)) for n in range(3, 7)]
+    found.append(builder.close_by(ns("09:04:40") + 60 * 10**9))
+    bars = [bar for bar in found if bar is not None]
+    assert [(clock_of(b), b.volume, b.complete) for b in bars] == [
+        ("11-18 09:00", 0, False),
+        ("11-18 09:02", 4, False),
+        ("11-18 09:03", 1, True),
+        ("11-18 09:04", 1, True),
+    ]
+    assert max(b.high for b in bars) == 10, "no price of the wrong bar"
