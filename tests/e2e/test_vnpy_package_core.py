@@ -168,6 +168,31 @@ def test_of_two_hubs_each_tick_is_passed_on_once_whichever_is_first() -> None:
     assert (merge.delivered, merge.duplicate, merge.late) == (499, 499, 0)
 
 
+def test_of_two_hubs_one_started_anew_no_tick_comes_twice_and_none_is_lost() -> None:
+    passed: list[int] = []
+    merge = Merge(lambda t: passed.append(t["tid"]))
+    first, second = following(), following()
+
+    def take(sequence: Sequence, seq: int, epoch: int, tid: int, flags: int = 0) -> None:
+        at = tick(tid)
+        step = sequence.take({**at, "seq": seq, "epoch": epoch, "flags": flags, "tid": tid})
+        log = [{**tick(n + 10), "seq": n, "epoch": epoch, "tid": n + 10} for n in range(1, seq + 1)]
+        for each in [step, *[sequence.filled(fill, log) for fill in step.fills]]:
+            for t in each.ticks:
+                merge.take(t)
+
+    for n in range(1, 11):
+        take(first, n, 7, n)
+        take(second, n, 8, n)
+    for n in range(11, 16):
+        take(first, n, 7, n)
+    take(second, 4, 9, 14, flags=1)
+    for n in range(16, 20):
+        take(second, n - 10, 9, n)
+        take(first, n, 7, n)
+    assert passed == list(range(1, 20))
+
+
 def test_a_tick_that_only_the_slower_hub_had_does_not_turn_time_back() -> None:
     passed: list[int] = []
     merge = Merge(lambda t: passed.append(t["tid"]))
@@ -205,6 +230,14 @@ def at(text: str) -> dt.datetime:
         ("SHFE", "2026-11-17 14:59:59", "2026-11-18 14:00:00", False),
         ("CFFEX", "2026-11-18 10:14:59", "2026-11-18 10:30:01", True),
         ("CFFEX", "2026-11-18 11:29:59", "2026-11-18 13:00:01", False),
+        ("SHFE", "2026-11-18 22:59:59", "2026-11-18 23:00:30", True),
+        ("SHFE", "2026-11-18 22:59:59", "2026-11-18 23:30:00", False),
+        ("SHFE", "2026-11-18 23:00:00", "2026-11-19 00:30:00", False),
+        ("INE", "2026-11-19 00:59:59", "2026-11-19 02:00:00", False),
+        ("INE", "2026-11-19 01:30:00", "2026-11-19 02:00:00", True),
+        ("GFEX", "2026-11-18 14:59:59", "2026-11-18 21:30:00", False),
+        ("CFFEX", "2026-11-18 14:59:59", "2026-11-18 15:10:00", False),
+        ("CFFEX", "2026-11-18 15:05:00", "2026-11-18 15:10:00", True),
         ("SSE", "2026-11-20 14:59:59", "2026-11-21 14:59:59", False),
     ],
 )

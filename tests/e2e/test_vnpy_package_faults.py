@@ -34,8 +34,8 @@ NOW = dt.datetime(2026, 11, 18, 9, 0, tzinfo=dt.timezone.utc)
 
 def tick(seq: int) -> dict[str, Any]:
     at = msgpack.Timestamp.from_datetime(NOW + dt.timedelta(seconds=seq))
-    head = {"v": 1, "vt_symbol": RB, "exchange": "SHFE", "datetime": at, "localtime": at}
-    return {**head, "volume": seq, "seq": seq, "epoch": 7, "tid": seq, "flags": 0}
+    head = {"v": 1, "vt_symbol": RB, "symbol": "rb2701", "exchange": "SHFE", "name": "rb2701"}
+    return {**head, "datetime": at, "localtime": at, "volume": seq, "seq": seq, "epoch": 7, "tid": seq, "flags": 0}
 
 
 class StandIn:
@@ -87,6 +87,33 @@ def test_garbage_is_told_of_and_interrupts_nothing(stand_in: StandIn) -> None:
         eventually(lambda: 2 in came, 20, "the tick behind the garbage")
     assert any("no message" in sentence for sentence in news) and len(news) < 10, news
     assert not any("anew" in sentence for sentence in news), news
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"volume": None},
+        {"datetime": None},
+        {"datetime": msgpack.Timestamp(2**40)},
+        {"seq": None},
+        {"exchange": None},
+        {"exchange": "NYMEX"},
+        {"name": None},
+        {"vt_symbol": "rb2705.SHFE"},
+        {"epoch": [7]},
+    ],
+    ids=str,
+)
+def test_a_tick_with_an_odd_field_costs_itself_and_no_connection(stand_in: StandIn, odd: dict[str, Any]) -> None:
+    came, news = list[int](), list[str]()
+    with follower(Hub(stand_in.address), lambda t: came.append(t["tid"]), news):
+        stand_in.until(tick(1), lambda: 1 in came)
+        stand_in.send({**tick(2), "tid": 99, **odd})
+        stand_in.send(msgpack.packb(tick(2))[:-3])
+        stand_in.send(tick(2))
+        eventually(lambda: 2 in came, 20, "the tick behind the odd one")
+    assert any("no message" in sentence for sentence in news), news
+    assert came == [1, 2] and not any("anew" in sentence for sentence in news), news
 
 
 def test_a_control_port_that_is_another_program_ends_no_stream(stand_in: StandIn) -> None:
@@ -164,7 +191,9 @@ def test_bars_outlive_what_is_no_tick(stand_in: StandIn, tmp_path: Path) -> None
     with log.open("w") as out:
         bars = subprocess.Popen([sys.executable, REPOSITORY / "examples/bars/publish.py", *arguments], stderr=out)
     try:
-        for payload, told in ((b"\xc1", "FormatError"), (msgpack.packb({"vt_symbol": RB}), "KeyError")):
+        odd = {**tick(1), "last_price": float("nan"), "turnover": None, "open_interest": None}
+        garbage = (b"\xc1", "FormatError"), (msgpack.packb({"vt_symbol": RB}), "KeyError"), (msgpack.packb(odd), "nan")
+        for payload, told in garbage:
             stand_in.until(payload, lambda told=told: told in log.read_text())
         assert bars.poll() is None
     finally:

@@ -14,13 +14,16 @@ from mdhub_vnpy.sequence import FLAG_POST_CLOSE, FLAG_SNAPSHOT, Tick
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
-# In Beijing time, auctions included. What trades shorter than its exchange's longest is within these, too.
-_FINANCIAL = ((time(9, 10), time(11, 31)), (time(12, 55), time(15, 16)))
+# In Beijing time, auctions included. Where some products of an exchange end (15:00, 23:00, 01:00), the section ends for
+# all: those that go on lose a snapshot until their next tick, and the others see none of what is over.
+_FINANCIAL = ((time(9, 10), time(11, 31)), (time(12, 55), time(15, 1)), (time(15, 1), time(15, 16)))
 _COMMODITIES = (
     (time(8, 54), time(10, 16)),
     (time(10, 29), time(11, 31)),
     (time(13, 29), time(15, 1)),
-    (time(20, 54), time(2, 31)),
+    (time(20, 54), time(23, 1)),
+    (time(23, 1), time(1, 1)),
+    (time(1, 1), time(2, 31)),
 )
 _FINANCIAL_EXCHANGES = {"CFFEX", "SSE", "SZSE"}
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -67,6 +68,34 @@ class _Missed:
     def text(self) -> str:
         named = ", ".join(sorted(self.contracts)[:3]) + (" ..." if len(self.contracts) > 3 else "")
         return f"{self.missed} ticks were missed of {named}, {self.filled} of them were filled in"
+
+
+_NUMBERS = ("epoch", "seq", "tid", "flags", "volume")
+_TIMES = ("datetime", "localtime")
+_NEWS_HAS = {
+    b"_hub.heartbeat": {"sources": list},
+    b"_hub.source": {"source": str, "state": str},
+    b"_hub.contract": {"vt_symbol": str, "state": str},
+}
+
+
+def _check(topic: bytes, message: Any) -> None:
+    """Raises TypeError where what everything here relies on is not there: one such message must not cost the rest."""
+    if not isinstance(message, dict) or type(message.get("epoch")) is not int:
+        raise TypeError("a map with an epoch is expected")
+    if message.get("v") != _VERSION:
+        return
+    if topic.startswith(_NEWS):
+        wanted: dict[str, type] = _NEWS_HAS.get(topic, {})
+    else:
+        wanted = {**dict.fromkeys(_NUMBERS, int), **dict.fromkeys(_TIMES, datetime), "name": str}
+        symbol, _, exchange = topic.decode().rpartition(".")
+        for name, part in (("vt_symbol", topic.decode()), ("symbol", symbol), ("exchange", exchange)):
+            if message.get(name) != part:
+                raise TypeError(f"{name} {message.get(name)!r} on topic {topic!r}: {part!r} is expected")
+    for name, kind in wanted.items():
+        if not isinstance(message.get(name), kind):
+            raise TypeError(f"{name} {message.get(name)!r} on topic {topic!r}: {kind.__name__} is expected")
 
 
 class HubStream:
@@ -184,11 +213,10 @@ class HubStream:
             try:
                 topic, payload = socket.recv_multipart(zmq.NOBLOCK)
                 message = msgpack.unpackb(payload, timestamp=3)
-                if not isinstance(message, dict) or "epoch" not in message:
-                    raise TypeError("a map with an epoch is expected")
+                _check(topic, message)
             except zmq.Again:
                 return
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, ArithmeticError) as error:
                 self._garbage(str(error) or type(error).__name__)
                 continue
             if message.get("v") != _VERSION:
